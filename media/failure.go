@@ -1,0 +1,40 @@
+package media
+
+import "errors"
+
+// Class tells a supervisor how to treat a failure.
+type Class uint8
+
+// The classes of failure.
+const (
+	ClassNetwork     Class = iota // unreachable, timed out, closed: try again soon
+	ClassBusy                     // the peer has no slot now: try again later
+	ClassCredentials              // refused for who we are: try again rarely, it may lock us out
+	ClassUnsupported              // cannot work with these settings or codecs: try again rarely
+)
+
+var classNames = [...]string{"network", "busy", "credentials", "unsupported"}
+
+// String returns the word used in the API and in metrics.
+func (c Class) String() string { return classNames[c] }
+
+// failure is an error with a class.
+type failure struct {
+	class Class
+	err   error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// Fail returns err marked with a class. Its text must hold no secret.
+func Fail(class Class, err error) error { return &failure{class, err} }
+
+// ClassOf returns the class of err, ClassNetwork if it was never marked.
+func ClassOf(err error) Class {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.class
+	}
+	return ClassNetwork
+}

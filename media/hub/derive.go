@@ -1,0 +1,87 @@
+package hub
+
+import (
+	"context"
+	"sync"
+
+	"camrelay/media"
+)
+
+// Recipe says how a log of T is made from the units of a stream.
+type Recipe[T any] struct {
+	Name   string // one derivation of this name runs per stream
+	Limits Limits
+	Size   func(T) int
+	Start  func(T) bool
+	// New returns a fresh muxer: a function that turns one unit into zero or
+	// more entries, appended to out. It is called from one goroutine.
+	New func() func(u *media.Unit, out []T) []T
+}
+
+type derivation[T any] struct {
+	log    *Log[T]
+	cancel context.CancelFunc
+	users  int
+	done   chan struct{}
+}
+
+// Derive returns the derived log of that name, which exists and is filled from
+// the first user to the last. release must be called once the caller is done.
+func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, _ := s.derived[r.Name].(*derivation[T])
+	if d == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		d = &derivation[T]{log: NewLog(r.Limits, r.Size, r.Start), cancel: cancel, done: make(chan struct{})}
+		s.derived[r.Name] = d
+		units := s.Units.Reader(r.Name, LastStart)
+		units.Relax()
+		s.loops.Go(func() {
+			defer close(d.done)
+			defer units.Close()
+			defer d.log.Close()
+			mux(ctx, units, d.log, r.New())
+		})
+	}
+	d.users++
+	return d.log, sync.OnceFunc(func() { drop(s, r.Name, d) })
+}
+
+// mux feeds out until the stream ends, ctx is done or out is given up.
+func mux[T any](ctx context.Context, units *Reader[*media.Unit], out *Log[T], step func(*media.Unit, []T) []T) {
+	var in [64]*media.Unit
+	var made []T
+	for {
+		n, lost, err := units.Read(ctx, in[:])
+		if err != nil {
+			return
+		}
+		made = made[:0]
+		for i, u := range in[:n] {
+			if i == 0 && lost > 0 && !u.Gap {
+				g := *u
+				g.Gap = true
+				u = &g
+			}
+			made = step(u, made)
+		}
+		out.Append(made...)
+		clear(in[:n])
+		clear(made)
+	}
+}
+
+func drop[T any](s *Stream, name string, d *derivation[T]) {
+	s.mu.Lock()
+	d.users--
+	last := d.users == 0
+	if last && s.derived[name] == any(d) {
+		delete(s.derived, name)
+	}
+	s.mu.Unlock()
+	if last {
+		d.cancel()
+		<-d.done
+	}
+}

@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"sync"
+	"time"
+)
+
+// Limits bounds a log. Entries and Bytes are hard. Between the bounds a log
+// keeps everything from its newest start on, and older entries for as long as
+// Keep, so that a reader may fall behind by that much without loss.
+type Limits struct {
+	Entries int // > 0
+	Bytes   int // > 0
+	Keep    time.Duration
+}
+
+// Position is where a new reader starts.
+type Position uint8
+
+// The positions.
+const (
+	LastStart Position = iota // the newest start if there is one, else as Live
+	Live                      // the next start to be appended
+)
+
+// Log is a bounded ring of immutable entries with rising sequence numbers,
+// some of them marked as starts.
+type Log[T any] struct {
+	size  func(T) int
+	start func(T) bool
+	lim   Limits
+
+	mu        sync.Mutex // guards what follows
+	ring      []entry[T] // length is a power of two; seq lives at ring[seq&(len-1)]
+	first     uint64     // oldest sequence number held
+	next      uint64     // sequence number of the next entry
+	bytes     int
+	lastStart uint64 // valid if hasStart
+	hasStart  bool
+	closed    bool
+	waiting   waiter // list head: readers that sleep until the next Append
+	epoch     uint64 // counts how often the list was detached
+	readers   int
+	urgent    int
+}
+
+type entry[T any] struct {
+	v     T
+	at    time.Time
+	size  int
+	start bool
+}
+
+// NewLog returns an empty log. size tells the bytes that an entry holds on to,
+// start whether a reader may begin with it; both are called once per entry.
+func NewLog[T any](lim Limits, size func(T) int, start func(T) bool) *Log[T] {
+	l := &Log[T]{size: size, start: start, lim: lim, ring: make([]entry[T], 64)}
+	l.waiting.init()
+	return l
+}
+
+// Append adds entries in order, with one wake-up for all of them. It never
+// blocks on readers. Appending to a closed log does nothing.
+func (l *Log[T]) Append(vs ...T) {
+	if len(vs) == 0 {
+		return
+	}
+	now := time.Now()
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	for _, v := range vs {
+		l.push(entry[T]{v: v, at: now, size: l.size(v), start: l.start(v)})
+	}
+	l.evict(now)
+	head := l.detach()
+	l.mu.Unlock()
+	head.wake()
+}
+
+func (l *Log[T]) push(e entry[T]) {
+	if l.next-l.first == uint64(len(l.ring)) {
+		l.grow()
+	}
+	if e.start {
+		l.lastStart, l.hasStart = l.next, true
+	}
+	*l.slot(l.next) = e
+	l.next++
+	l.bytes += e.size
+}
+
+func (l *Log[T]) slot(seq uint64) *entry[T] { return &l.ring[seq&uint64(len(l.ring)-1)] }
+
+// grow doubles the ring; the hard limit on entries keeps it bounded.
+func (l *Log[T]) grow() {
+	old := l.ring
+	l.ring = make([]entry[T], 2*len(old))
+	for s := l.first; s < l.next; s++ {
+		*l.slot(s) = old[s&uint64(len(old)-1)]
+	}
+}
+
+// evict drops what the limits no longer allow, oldest first.
+func (l *Log[T]) evict(now time.Time) {
+	for l.first < l.next {
+		e := l.slot(l.first)
+		over := l.next-l.first > uint64(l.lim.Entries) || l.bytes > l.lim.Bytes
+		old := l.hasStart && l.first < l.lastStart && now.Sub(e.at) > l.lim.Keep
+		if !over && !old {
+			return
+		}
+		if l.hasStart && l.first == l.lastStart {
+			l.hasStart = false // one group alone is over the limit: readers wait for the next
+		}
+		l.bytes -= e.size
+		*e = entry[T]{}
+		l.first++
+	}
+}
+
+// Close ends the log: readers get what is left and then io.EOF.
+func (l *Log[T]) Close() {
+	l.mu.Lock()
+	l.closed = true
+	head := l.detach()
+	l.mu.Unlock()
+	head.wake()
+}
+
+// detach takes the list of sleeping readers, to be woken once mu is free.
+func (l *Log[T]) detach() *waiter {
+	l.epoch++
+	return l.waiting.detach()
+}
+
+// LastStart returns the newest start, if the log holds one.
+func (l *Log[T]) LastStart() (v T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasStart {
+		return v, false
+	}
+	return l.slot(l.lastStart).v, true
+}
+
+// Readers returns the number of open readers.
+func (l *Log[T]) Readers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.readers
+}
+
+// Urgent tells whether a reader that has not called Relax is open. The writer
+// may gather entries for some 40 ms before it appends them while there is none.
+func (l *Log[T]) Urgent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.urgent > 0
+}
+
+// Held returns what the log holds now.
+func (l *Log[T]) Held() (entries, bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.next - l.first), l.bytes
+}

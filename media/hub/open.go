@@ -1,0 +1,43 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"sync/atomic"
+)
+
+// Errors of an Opener, to be tested with errors.Is.
+var (
+	ErrNotFound    = errors.New("no such stream")                 // 404
+	ErrDenied      = errors.New("authentication required")        // 401
+	ErrForbidden   = errors.New("not allowed")                    // 403
+	ErrUnavailable = errors.New("the camera delivers no picture") // 503, worth another try
+	ErrEnded       = errors.New("the stream has ended")
+)
+
+// Request is what a server knows about somebody who wants a stream.
+type Request struct {
+	Path      string // name of the stream
+	Query     url.Values
+	Protocol  string // rtsp, hls, rtmp, srt, …
+	Remote    string // host:port
+	UserAgent string
+	User      string // as given by the client; empty if none
+	Password  string
+}
+
+// Subscription is the right to read a stream. The holder counts what it sends
+// and calls Close exactly once.
+type Subscription struct {
+	ID      string // of the session, a UUID
+	Stream  *Stream
+	Sent    atomic.Uint64   // bytes written to the viewer
+	Context context.Context // done when the viewer is to be sent away; cause tells why
+	Close   func(reason error)
+}
+
+// Opener is the one door for every server: it authorises the request, starts
+// the camera if need be, waits until the stream has tracks and registers the
+// session. Its errors wrap the sentinels of this package.
+type Opener func(ctx context.Context, req Request) (*Subscription, error)

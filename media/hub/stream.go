@@ -1,0 +1,129 @@
+package hub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"camrelay/media"
+)
+
+// Bounds of the logs of one stream. The newest group of pictures stays whole
+// in both as long as it fits; a 10 s GOP at 16 Mbit/s does.
+const (
+	maxBytes   = 24 << 20
+	maxEntries = 1 << 15
+	keep       = 2 * time.Second
+)
+
+// Stream is one camera's media for everybody who wants it. It outlives the
+// camera's connections: after an outage the logs go on, marked with a Gap.
+type Stream struct {
+	// Packets is what RTSP viewers read: packets as the camera sent them.
+	Packets *Log[media.Packets]
+	// Units is what everything else reads. Its writer fills it only while it
+	// has readers; a new reader finds the newest group of pictures soon after.
+	Units *Log[*media.Unit]
+	// Meter counts what arrives.
+	Meter Meter
+
+	name string
+
+	mu      sync.Mutex // guards what follows
+	tracks  []*media.Track
+	changed chan struct{} // closed and replaced when tracks change
+	closed  bool
+	derived map[string]any // name → *derivation[T]
+	loops   sync.WaitGroup // of the derivations
+}
+
+// NewStream returns an empty stream. name is the path under which viewers ask
+// for it.
+func NewStream(name string) *Stream {
+	lim := Limits{Entries: maxEntries, Bytes: maxBytes, Keep: keep}
+	return &Stream{
+		name: name,
+		Packets: NewLog(lim,
+			func(p media.Packets) int { return len(p.Wire) },
+			func(p media.Packets) bool { return p.Key }),
+		Units: NewLog(lim,
+			(*media.Unit).Size,
+			func(u *media.Unit) bool { return u.Key }),
+		changed: make(chan struct{}),
+		derived: make(map[string]any),
+	}
+}
+
+// Name returns the stream's path.
+func (s *Stream) Name() string { return s.name }
+
+// SetTracks publishes the track list: when a camera has described itself and
+// whenever parameter sets change. Index equals Track.ID. The slice is the
+// stream's from then on.
+func (s *Stream) SetTracks(tracks []*media.Track) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tracks = tracks
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Tracks returns the track list, nil before a camera has described itself, and
+// a channel that is closed when it changes or the stream ends. The slice is
+// shared and must not be written to.
+func (s *Stream) Tracks() (tracks []*media.Track, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tracks, s.changed
+}
+
+// WaitTracks returns the track list as soon as there is one in which every
+// track that has units is described well enough for a container.
+func (s *Stream) WaitTracks(ctx context.Context) ([]*media.Track, error) {
+	for {
+		tracks, changed := s.Tracks()
+		if Ready(tracks) {
+			return tracks, nil
+		}
+		if s.Closed() {
+			return nil, ErrEnded
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Ready tells whether tracks are known and each of them is ready.
+func Ready(tracks []*media.Track) bool {
+	for _, t := range tracks {
+		if !t.Ready() {
+			return false
+		}
+	}
+	return len(tracks) > 0
+}
+
+// Closed tells whether Close was called.
+func (s *Stream) Closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Close ends the stream: all readers get io.EOF after what is left, all
+// derived logs end too. It waits until their loops have returned.
+func (s *Stream) Close() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+	s.mu.Unlock()
+	s.Packets.Close()
+	s.Units.Close()
+	s.loops.Wait()
+}

@@ -1,0 +1,59 @@
+package media
+
+import (
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// masked stands for every secret that is printed.
+const masked = "***"
+
+// Secret is a password, passphrase or stream key. Whatever prints it prints
+// ***; Reveal gives the value to the protocol that needs it. It is comparable.
+type Secret string
+
+// String returns *** or, for an empty secret, the empty string.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText is String, for JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue is String, for log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// RedactURL returns raw in a form that may be shown to anybody: without
+// user info, without the values of its query, and, for rtmp and rtmps, without
+// the last path element, which is the stream key. What does not parse becomes ***.
+func RedactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return masked
+	}
+	var b strings.Builder
+	b.WriteString(u.Scheme + "://" + u.Host)
+	path := u.EscapedPath()
+	if i := strings.LastIndexByte(path, '/'); strings.HasPrefix(u.Scheme, "rtmp") && i > 0 && i+1 < len(path) {
+		path = path[:i+1] + masked
+	}
+	b.WriteString(path)
+	sep := "?"
+	for _, kv := range strings.Split(u.RawQuery, "&") {
+		if key, _, ok := strings.Cut(kv, "="); ok {
+			b.WriteString(sep + key + "=" + masked)
+			sep = "&"
+		}
+	}
+	return b.String()
+}
