@@ -146,6 +146,14 @@ func (l *Log[T]) LastStart() (v T, ok bool) {
 	return l.slot(l.lastStart).v, true
 }
 
+// Forget makes new readers wait for the next start instead of beginning with
+// what is held. Readers that are open go on.
+func (l *Log[T]) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hasStart = false
+}
+
 // Readers returns the number of open readers.
 func (l *Log[T]) Readers() int {
 	l.mu.Lock()

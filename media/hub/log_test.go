@@ -143,6 +143,23 @@ func TestCloseLetsReadersFinish(t *testing.T) {
 	}
 }
 
+func TestForgetIsForNewReadersOnly(t *testing.T) {
+	l := testLog(roomy)
+	fill(l, 0, 15)
+	there := l.Reader("there", LastStart)
+	defer there.Close()
+	l.Forget()
+	later := l.Reader("later", LastStart)
+	defer later.Close()
+	fill(l, 15, 22)
+	if v, lost, err := there.Next(t.Context()); err != nil || v.n != 10 || lost != 0 {
+		t.Errorf("who was there got %v, lost %d, %v; want entry 10", v, lost, err)
+	}
+	if v, lost, err := later.Next(t.Context()); err != nil || v.n != 20 || lost != 0 {
+		t.Errorf("who came later got %v, lost %d, %v; want entry 20", v, lost, err)
+	}
+}
+
 func TestUrgentFollowsReaders(t *testing.T) {
 	l := testLog(roomy)
 	if l.Urgent() {

@@ -106,6 +106,13 @@ func Ready(tracks []*media.Track) bool {
 	return len(tracks) > 0
 }
 
+// Forget is called when a camera is about to connect: what the logs hold of
+// the time before is for those who were there, not for new readers.
+func (s *Stream) Forget() {
+	s.Packets.Forget()
+	s.Units.Forget()
+}
+
 // Closed tells whether Close was called.
 func (s *Stream) Closed() bool {
 	s.mu.Lock()
