@@ -27,6 +27,9 @@ type DTS struct {
 	clamped uint64
 }
 
+// UnknownDepth stands for a stream that does not tell how far it reorders.
+const UnknownDepth = -1
+
 // NewDTS returns a maker for pictures reordered by up to depth. A negative
 // depth means that the stream does not tell; it is then learnt from what
 // comes, at the price of a clamped presentation time each time it grows.

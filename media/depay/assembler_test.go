@@ -1,0 +1,87 @@
+package depay_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/depay"
+	"camrelay/media/mediatest"
+	"camrelay/media/timeline"
+)
+
+var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// play sends units through packets and back.
+func play(t *testing.T, a *depay.Assembler, p *mediatest.Packetizer, units []*media.Unit) []*media.Unit {
+	t.Helper()
+	var out []*media.Unit
+	for _, u := range units {
+		u.Wall = begin.Add(u.DTS)
+		pk, err := p.Packets(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = a.Packets(pk, out)
+	}
+	return out
+}
+
+func TestUnitsComeBackAsTheyWereSent(t *testing.T) {
+	for _, kind := range append(mediatest.Kinds(), mediatest.AAC) {
+		t.Run(string(kind), func(t *testing.T) {
+			c := mediatest.MakeClip(t, kind)
+			a, err := depay.NewAssembler(c.Tracks, timeline.New())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := c.Units(2 * c.Round())
+			got := play(t, a, mediatest.NewPacketizer(t, c.Tracks), sent)
+			for _, track := range c.Tracks {
+				compare(t, track, of(track, sent), of(track, got))
+			}
+			if _, changed := a.Tracks(); changed {
+				t.Error("tracks changed though the parameter sets in band are those known")
+			}
+		})
+	}
+}
+
+func of(track *media.Track, units []*media.Unit) []*media.Unit {
+	var out []*media.Unit
+	for _, u := range units {
+		if u.Track.ID == track.ID {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func compare(t *testing.T, track *media.Track, sent, got []*media.Unit) {
+	t.Helper()
+	if len(got) < len(sent)-1 {
+		t.Fatalf("%s: %d units of %d came back", track.Codec, len(got), len(sent))
+	}
+	shift := got[0].PTS - sent[0].PTS
+	for i, g := range got {
+		s := sent[i]
+		if d := g.PTS - s.PTS - shift; d < -time.Millisecond || d > time.Millisecond {
+			t.Fatalf("%s unit %d: PTS %v, want %v", track.Codec, i, g.PTS, s.PTS+shift)
+		}
+		if d := g.DTS - s.DTS - shift; d < -time.Millisecond || d > time.Millisecond {
+			t.Fatalf("%s unit %d: DTS %v, want %v", track.Codec, i, g.DTS, s.DTS+shift)
+		}
+		if g.Gap || g.Key != s.Key && track.Kind == media.KindVideo {
+			t.Fatalf("%s unit %d: gap %v, key %v", track.Codec, i, g.Gap, g.Key)
+		}
+		if len(g.Data) != len(s.Data) {
+			t.Fatalf("%s unit %d: %d NAL units, want %d", track.Codec, i, len(g.Data), len(s.Data))
+		}
+		for j := range g.Data {
+			if !bytes.Equal(g.Data[j], s.Data[j]) {
+				t.Fatalf("%s unit %d: NAL unit %d differs", track.Codec, i, j)
+			}
+		}
+	}
+}
