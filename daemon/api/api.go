@@ -1,0 +1,118 @@
+// Package api is the HTTP API on the control port: MediaMTX's v3 shapes where
+// it has them, camrelay's own under /v1. It reads from the rooms that hold the
+// state and keeps none itself. Handlers may run concurrently.
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
+)
+
+// Config is what the API reads from.
+type Config struct {
+	Version   string
+	Started   time.Time
+	Relay     *relay.Relay
+	Sessions  *session.Registry
+	Pushes    func() []Push            // by name
+	Config    func() ConfigStatus      // of the files
+	Listeners func() map[string]string // server → bound address
+}
+
+// Push is the state of one push.
+type Push struct {
+	Name, Camera, URL string // URL without secrets
+	State             supervise.State
+	Bytes             uint64
+	Units             uint64
+	Lost              uint64
+	LastSent          time.Time
+}
+
+// ConfigStatus tells what runs and what is wrong with the files.
+type ConfigStatus struct {
+	State      string        `json:"state"` // applied, rejected
+	Generation int           `json:"generation"`
+	Hash       string        `json:"hash"` // of the files as they were read last
+	AppliedAt  *time.Time    `json:"applied_at"`
+	Errors     []ConfigError `json:"errors"`   // why the files were rejected
+	Problems   []string      `json:"problems"` // what was applied but does not work, e.g. a port in use
+	Warnings   []string      `json:"warnings"`
+}
+
+// ConfigError is one mistake in a file.
+type ConfigError struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Key     string `json:"key"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+type server struct{ Config }
+
+// route is one line of the API's surface.
+type route struct {
+	pattern string
+	handler http.HandlerFunc
+}
+
+func (s server) routes() []route {
+	return []route{
+		{"GET /healthz", s.healthz},
+		{"GET /v3/paths/list", s.pathsList},
+		{"GET /v3/paths/get/{name...}", s.pathsGet},
+		{"GET /v1/status", s.status},
+		{"GET /v1/config/status", s.configStatus},
+	}
+}
+
+// New returns the API's handler.
+func New(cfg Config) http.Handler {
+	s := server{cfg}
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, r.handler)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		v3Error(w, http.StatusNotFound, "no such route")
+	})
+	return headers(mux)
+}
+
+// headers sets what every answer carries.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s server) healthz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (s server) configStatus(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.Config.Config())
+}
+
+// v3Error answers in the shape of MediaMTX's errors.
+func v3Error(w http.ResponseWriter, code int, text string) {
+	writeJSON(w, code, map[string]string{"status": "error", "error": text})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// The only error left is that the client is gone.
+	_ = json.NewEncoder(w).Encode(v)
+}

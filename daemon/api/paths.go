@@ -1,0 +1,125 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
+	"camrelay/media"
+)
+
+// page is MediaMTX's shape of a list.
+type page[T any] struct {
+	ItemCount int `json:"itemCount"`
+	PageCount int `json:"pageCount"`
+	Items     []T `json:"items"`
+}
+
+// paginate cuts the page asked for out of all.
+func paginate[T any](all []T, q url.Values) (page[T], bool) {
+	per, ok1 := positive(q, "itemsPerPage", 100, 1)
+	n, ok2 := positive(q, "page", 0, 0)
+	if !ok1 || !ok2 {
+		return page[T]{}, false
+	}
+	from := min(n*per, len(all))
+	return page[T]{
+		ItemCount: len(all),
+		PageCount: (len(all) + per - 1) / per,
+		Items:     all[from:min(from+per, len(all))],
+	}, true
+}
+
+func positive(q url.Values, key string, otherwise, least int) (int, bool) {
+	if !q.Has(key) {
+		return otherwise, true
+	}
+	n, err := strconv.Atoi(q.Get(key))
+	return n, err == nil && n >= least && n <= 1<<20
+}
+
+// v3Path is MediaMTX's path item.
+type v3Path struct {
+	Name          string     `json:"name"`
+	ConfName      string     `json:"confName"`
+	Source        *v3Ref     `json:"source"`
+	Ready         bool       `json:"ready"`
+	ReadyTime     *time.Time `json:"readyTime"`
+	Tracks        []string   `json:"tracks"`
+	BytesReceived uint64     `json:"bytesReceived"`
+	BytesSent     uint64     `json:"bytesSent"`
+	Readers       []v3Ref    `json:"readers"`
+}
+
+type v3Ref struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
+	items := []v3Path{}
+	for _, p := range s.Relay.Paths() {
+		items = append(items, s.v3Path(p))
+	}
+	list, ok := paginate(items, r.URL.Query())
+	if !ok {
+		v3Error(w, http.StatusBadRequest, "invalid itemsPerPage or page")
+		return
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+func (s server) pathsGet(w http.ResponseWriter, r *http.Request) {
+	p := s.Relay.Path(r.PathValue("name"))
+	if p == nil {
+		v3Error(w, http.StatusNotFound, "path not found")
+		return
+	}
+	writeJSON(w, http.StatusOK, s.v3Path(p))
+}
+
+// readerTypes are MediaMTX's names for sessions by protocol.
+var readerTypes = map[string]string{"rtsp": "rtspSession", "hls": "hlsSession", "rtmp": "rtmpConn", "srt": "srtConn"}
+
+func (s server) v3Path(p *relay.Path) v3Path {
+	st := p.State()
+	stats := p.Stream().Meter.Stats(time.Now())
+	v := v3Path{
+		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Readers: []v3Ref{},
+		Source: &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes,
+	}
+	if st.Phase == supervise.Active {
+		v.Ready, v.ReadyTime = true, &st.Since
+	}
+	tracks, _ := p.Stream().Tracks()
+	for _, t := range tracks {
+		v.Tracks = append(v.Tracks, v3Track(t))
+	}
+	for _, sess := range s.Sessions.List() {
+		if sess.Path == p.Name() && sess.Kind == session.Viewer {
+			v.Readers = append(v.Readers, v3Ref{Type: readerTypes[sess.Protocol], ID: sess.ID})
+			v.BytesSent += sess.Bytes.Load()
+		}
+	}
+	return v
+}
+
+// v3Track is MediaMTX's name for a track.
+func v3Track(t *media.Track) string {
+	switch t.Codec {
+	case media.CodecAAC:
+		return "MPEG-4 Audio"
+	case media.CodecPCMA, media.CodecPCMU:
+		return "G711"
+	case media.CodecMJPEG:
+		return "M-JPEG"
+	case media.CodecUnknown:
+		return "Generic"
+	default:
+		return t.Codec.String()
+	}
+}

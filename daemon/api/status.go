@@ -1,0 +1,182 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
+	"camrelay/media"
+)
+
+// Status is the answer of /v1/status.
+type Status struct {
+	Version string       `json:"version"`
+	Uptime  float64      `json:"uptime_seconds"`
+	Config  ConfigStatus `json:"config"`
+	// Listeners maps each server that runs to the address it is bound to.
+	Listeners map[string]string `json:"listeners"`
+	Cameras   []CameraStatus    `json:"cameras"`
+	Pushes    []PushStatus      `json:"pushes"`
+	Viewers   []ViewerStatus    `json:"viewers"`
+}
+
+// RunStatus is what cameras and pushes have in common: the supervisor's state.
+type RunStatus struct {
+	State       string            `json:"state"` // idle, starting, active, reconnecting, failed
+	Since       time.Time         `json:"since"`
+	Reason      string            `json:"reason"` // why it is not active, or was not last time
+	Attempt     int               `json:"attempt"`
+	NextRetryAt *time.Time        `json:"next_retry_at"`
+	Transitions []TransitionEntry `json:"transitions"` // the last 20, oldest first
+}
+
+// TransitionEntry is one change of state.
+type TransitionEntry struct {
+	At     time.Time `json:"at"`
+	State  string    `json:"state"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// CameraStatus is one camera.
+type CameraStatus struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	RunStatus
+	Tracks        []TrackStatus `json:"tracks"`
+	Bytes         uint64        `json:"bytes"`
+	BitrateKbits  int           `json:"bitrate_kbits"` // over 5 s
+	FrameRate     float64       `json:"frame_rate"`    // over 5 s
+	KeyInterval   float64       `json:"key_interval_seconds"`
+	Lost          uint64        `json:"packets_lost"`
+	LastPacketAge *float64      `json:"last_packet_age_seconds"`
+	LastKeyAge    *float64      `json:"last_key_age_seconds"`
+	Demand        []DemandEntry `json:"demand"`
+}
+
+// TrackStatus is one track.
+type TrackStatus struct {
+	Kind       string  `json:"kind"`
+	Codec      string  `json:"codec"`
+	Width      int     `json:"width,omitempty"`
+	Height     int     `json:"height,omitempty"`
+	FrameRate  float64 `json:"declared_frame_rate,omitempty"`
+	SampleRate int     `json:"sample_rate,omitempty"`
+	Channels   int     `json:"channels,omitempty"`
+}
+
+// DemandEntry is one claim in the ledger that says why a camera runs.
+type DemandEntry struct {
+	Kind   string    `json:"kind"`
+	By     string    `json:"by"`
+	Starts bool      `json:"starts"`
+	Holds  bool      `json:"holds"`
+	Since  time.Time `json:"since"`
+}
+
+// PushStatus is one push.
+type PushStatus struct {
+	Name   string `json:"name"`
+	Camera string `json:"camera"`
+	URL    string `json:"url"`
+	RunStatus
+	Bytes    uint64     `json:"bytes"`
+	Units    uint64     `json:"units"`
+	Lost     uint64     `json:"units_lost"`
+	LastSent *time.Time `json:"last_sent"`
+}
+
+// ViewerStatus is one viewer.
+type ViewerStatus struct {
+	ID        string    `json:"session_id"`
+	Protocol  string    `json:"protocol"`
+	Path      string    `json:"path"`
+	Remote    string    `json:"remote_addr"`
+	UserAgent string    `json:"user_agent"`
+	User      string    `json:"user"`
+	Start     time.Time `json:"start_time"`
+	Uptime    float64   `json:"uptime_seconds"`
+	Bytes     uint64    `json:"wrote_bytes_sum"`
+}
+
+func (s server) status(w http.ResponseWriter, _ *http.Request) {
+	now := time.Now()
+	st := Status{
+		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
+		Cameras: []CameraStatus{}, Pushes: []PushStatus{}, Viewers: []ViewerStatus{},
+	}
+	for _, p := range s.Relay.Paths() {
+		st.Cameras = append(st.Cameras, cameraStatus(p, now))
+	}
+	for _, p := range s.Pushes() {
+		st.Pushes = append(st.Pushes, PushStatus{
+			Name: p.Name, Camera: p.Camera, URL: p.URL, RunStatus: runStatus(p.State),
+			Bytes: p.Bytes, Units: p.Units, Lost: p.Lost, LastSent: timeOrNil(p.LastSent),
+		})
+	}
+	for _, v := range s.Sessions.List() {
+		if v.Kind == session.Viewer {
+			st.Viewers = append(st.Viewers, ViewerStatus{
+				ID: v.ID, Protocol: v.Protocol, Path: v.Path, Remote: v.Remote, UserAgent: v.UserAgent,
+				User: v.User, Start: v.Start, Uptime: now.Sub(v.Start).Seconds(), Bytes: v.Bytes.Load(),
+			})
+		}
+	}
+	writeJSON(w, http.StatusOK, st)
+}
+
+func cameraStatus(p *relay.Path, now time.Time) CameraStatus {
+	stats := p.Stream().Meter.Stats(now)
+	c := CameraStatus{
+		Name: p.Name(), Title: p.Policy().Title, RunStatus: runStatus(p.State()),
+		Tracks: []TrackStatus{}, Demand: []DemandEntry{},
+		Bytes: stats.Bytes, BitrateKbits: int(stats.Bitrate / 1000), FrameRate: stats.FrameRate,
+		KeyInterval: stats.KeyInterval.Seconds(), Lost: stats.Lost,
+		LastPacketAge: age(stats.LastPacket, now), LastKeyAge: age(stats.LastKey, now),
+	}
+	tracks, _ := p.Stream().Tracks()
+	for _, t := range tracks {
+		c.Tracks = append(c.Tracks, trackStatus(t))
+	}
+	for _, d := range p.Claims() {
+		c.Demand = append(c.Demand, DemandEntry{
+			Kind: string(d.Kind), By: d.By, Starts: d.Starts, Holds: d.Holds, Since: d.Since,
+		})
+	}
+	return c
+}
+
+func trackStatus(t *media.Track) TrackStatus {
+	return TrackStatus{
+		Kind: t.Kind.String(), Codec: t.Codec.String(), Width: t.Width, Height: t.Height,
+		FrameRate: t.FrameRate, SampleRate: t.SampleRate, Channels: t.Channels,
+	}
+}
+
+func runStatus(st supervise.State) RunStatus {
+	r := RunStatus{
+		State: string(st.Phase), Since: st.Since, Reason: st.Reason, Attempt: st.Attempt,
+		NextRetryAt: timeOrNil(st.NextRetry), Transitions: []TransitionEntry{},
+	}
+	for _, t := range st.Transitions {
+		r.Transitions = append(r.Transitions, TransitionEntry{At: t.At, State: string(t.Phase), Reason: t.Reason})
+	}
+	return r
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// age returns the seconds since t, nil if t is zero.
+func age(t, now time.Time) *float64 {
+	if t.IsZero() {
+		return nil
+	}
+	a := now.Sub(t).Seconds()
+	return &a
+}

@@ -1,0 +1,91 @@
+"use strict";
+// The page of the viewers' port: a list of cameras, a player for one of them.
+
+const byId = (id) => document.getElementById(id);
+let player = null; // the running hls.js instance
+let playing = "";  // name of the camera that plays
+
+function stop() {
+  if (player) player.destroy();
+  player = null;
+  const video = byId("video");
+  video.removeAttribute("src");
+  video.load();
+}
+
+function play(camera) {
+  stop();
+  playing = camera.name;
+  location.hash = camera.name;
+  byId("player").hidden = false;
+  byId("title").textContent = camera.title;
+  byId("problem").textContent = "";
+  const url = `/${camera.name}/index.m3u8`;
+  const video = byId("video");
+  if (window.Hls && Hls.isSupported()) {
+    player = new Hls({ liveSyncDurationCount: 2, enableWorker: false });
+    player.on(Hls.Events.ERROR, (_, e) => failed(camera, e));
+    player.loadSource(url);
+    player.attachMedia(video);
+  } else {
+    video.src = url; // Safari, and the fallback where hls.js was not built in
+  }
+  video.play().catch(() => {}); // some browsers want a tap first: the controls are there
+  links(camera);
+  mark();
+}
+
+function failed(camera, e) {
+  if (!e.fatal) return;
+  byId("problem").textContent = `Cannot play (${e.details}). Trying again…`;
+  setTimeout(() => { if (playing === camera.name) play(camera); }, 3000);
+}
+
+function links(camera) {
+  const rtsp = `rtsp://${location.hostname}:8554/${camera.name}`;
+  const rows = [["HLS", new URL(`/${camera.name}/index.m3u8`, location).href], ["RTSP (default port)", rtsp]];
+  byId("links").replaceChildren(...rows.flatMap(([name, url]) => {
+    const dt = document.createElement("dt"), dd = document.createElement("dd");
+    dt.textContent = name;
+    dd.textContent = url;
+    return [dt, dd];
+  }));
+}
+
+function mark() {
+  for (const b of document.querySelectorAll("#cameras button")) {
+    b.setAttribute("aria-pressed", String(b.dataset.name === playing));
+  }
+}
+
+function row(camera) {
+  const li = document.createElement("li"), b = document.createElement("button");
+  const state = document.createElement("span"), video = document.createElement("small");
+  b.dataset.name = camera.name;
+  b.append(camera.title);
+  state.textContent = camera.state;
+  state.className = `state ${camera.state === "active" ? "active" : "other"}`;
+  video.textContent = camera.video || "\u00a0";
+  b.append(state, video);
+  b.addEventListener("click", () => play(camera));
+  li.append(b);
+  return li;
+}
+
+async function refresh() {
+  try {
+    const answer = await fetch("/-/cameras.json");
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    const cameras = await answer.json();
+    byId("cameras").replaceChildren(...cameras.map(row));
+    byId("note").textContent = cameras.length ? "" : "No camera is configured.";
+    const wanted = cameras.find((c) => c.name === location.hash.slice(1));
+    if (!playing && wanted) play(wanted);
+    mark();
+  } catch (e) {
+    byId("note").textContent = `No answer from the box (${e.message}).`;
+  }
+}
+
+refresh();
+setInterval(refresh, 5000);
