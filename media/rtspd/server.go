@@ -1,0 +1,217 @@
+package rtspd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bluenviron/gortsplib/v4"
+
+	"camrelay/media/hub"
+)
+
+// Why sessions end, as given to Subscription.Close, besides the cause of the
+// subscription's own context and hub.ErrEnded.
+var (
+	errClosed   = errors.New("the viewer closed the connection")
+	errTeardown = errors.New("the viewer ended the session")
+	errTimeout  = errors.New("the viewer gave no sign of life")
+	errSlow     = errors.New("the viewer took no data for too long")
+	errChanged  = errors.New("the camera changed its tracks")
+	errShutdown = errors.New("the server stops")
+	errPaused   = errors.New("the viewer pauses")
+	errReplaced = errors.New("the viewer asked for another stream")
+)
+
+// Limits that apply where Config says nothing.
+const (
+	defaultReaders = 512
+	defaultConns   = 1024
+	defaultPerAddr = 128
+)
+
+// Config is what a Server is told. The zero value of each limit means its
+// default.
+type Config struct {
+	Listen       string // host:port for control connections; UDP uses the same host
+	RTPPort      int    // even UDP port, RTCP uses the next; 0 takes any free pair; < 0: no UDP
+	MaxReaders   int    // sessions at a time, further ones are answered 453; 512
+	MaxConns     int    // connections at a time, further ones are closed at once; 1024
+	MaxConnsFrom int    // connections from one address other than loopback; 128
+}
+
+// Server is the RTSP server.
+type Server struct {
+	cfg       Config
+	open      hub.Opener
+	log       *slog.Logger
+	listener  *listener
+	rtp, rtcp *net.UDPConn // nil without UDP
+	counts    counts
+}
+
+type counts struct{ readers, lost, slow, refused atomic.Int64 }
+
+// Stats are counters since the server was made.
+type Stats struct {
+	Readers int64 // viewers that play now
+	Lost    int64 // log entries that viewers lost by being slow
+	Slow    int64 // viewers closed because they took no data
+	Refused int64 // connections and sessions beyond the limits
+}
+
+// New returns a server that asks open for every stream. It binds nothing.
+func New(cfg Config, open hub.Opener, log *slog.Logger) *Server {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&cfg.MaxReaders, defaultReaders)
+	def(&cfg.MaxConns, defaultConns)
+	def(&cfg.MaxConnsFrom, defaultPerAddr)
+	return &Server{cfg: cfg, open: open, log: log}
+}
+
+// Listen binds the control port and the UDP ports. Connections wait in the
+// kernel until Run is called; Run closes what Listen has bound.
+func (s *Server) Listen() error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen for RTSP: %w", err)
+	}
+	s.listener = newListener(l.(*net.TCPListener), s.cfg, &s.counts)
+	if s.cfg.RTPPort < 0 {
+		return nil
+	}
+	if s.rtp, s.rtcp, err = listenPair(s.cfg.Listen, s.cfg.RTPPort); err != nil {
+		l.Close()
+		return fmt.Errorf("cannot listen for RTP: %w", err)
+	}
+	return nil
+}
+
+// Addr returns the address that Listen has bound.
+func (s *Server) Addr() netip.AddrPort {
+	return s.listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	return Stats{
+		Readers: s.counts.readers.Load(), Lost: s.counts.lost.Load(),
+		Slow: s.counts.slow.Load(), Refused: s.counts.refused.Load(),
+	}
+}
+
+// Run serves until ctx is done, then closes every connection and returns
+// ctx.Err(). Listen must have succeeded.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	h := newHandler(s, func(req hub.Request) (*hub.Subscription, error) { return s.open(ctx, req) })
+	g := s.library(h)
+	h.rtsp = g
+	if err := g.Start(); err != nil {
+		s.listener.Close()
+		return fmt.Errorf("cannot serve RTSP: %w", err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-ctx.Done()
+		h.closeAll(errShutdown)
+		g.Close()
+	})
+	err := g.Wait()
+	stopped := ctx.Err()
+	cancel()
+	wg.Wait()
+	h.viewers.Wait()
+	if stopped != nil {
+		return stopped
+	}
+	return fmt.Errorf("cannot serve RTSP: %w", err)
+}
+
+// library returns the protocol half, which takes over our sockets.
+func (s *Server) library(h *handler) *gortsplib.Server {
+	g := &gortsplib.Server{
+		Handler:                  h,
+		RTSPAddress:              s.listener.Addr().String(),
+		WriteTimeout:             writeTimeout,
+		WriteQueueSize:           2, // nothing is ever put into it
+		DisableRTCPSenderReports: true,
+		Listen:                   func(string, string) (net.Listener, error) { return s.listener, nil },
+	}
+	if s.rtp == nil {
+		return g
+	}
+	g.UDPRTPAddress, g.UDPRTCPAddress = s.rtp.LocalAddr().String(), s.rtcp.LocalAddr().String()
+	rest := []*net.UDPConn{s.rtp, s.rtcp} // in the order in which the library asks
+	g.ListenPacket = func(string, string) (net.PacketConn, error) {
+		c := rest[0]
+		rest = rest[1:]
+		return c, nil
+	}
+	return g
+}
+
+// pairTries is how many free ports are looked at for one that is even and
+// followed by another free one.
+const pairTries = 64
+
+// sendBuffer is the kernel's send buffer of each UDP socket, shared by all viewers.
+const sendBuffer = 1 << 20
+
+// listenPair binds an even UDP port and the one after it (RFC 3550 §11).
+func listenPair(listen string, port int) (rtp, rtcp *net.UDPConn, err error) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	if port != 0 {
+		return tryPair(host, port)
+	}
+	for range pairTries {
+		if rtp, rtcp, err = tryPair(host, 0); err == nil {
+			return rtp, rtcp, nil
+		}
+	}
+	return nil, nil, err
+}
+
+var errOdd = errors.New("the RTP port must be even")
+
+func tryPair(host string, port int) (rtp, rtcp *net.UDPConn, err error) {
+	if rtp, err = listenUDP(host, port); err != nil {
+		return nil, nil, err
+	}
+	got := rtp.LocalAddr().(*net.UDPAddr).Port
+	err = errOdd
+	if got%2 == 0 {
+		rtcp, err = listenUDP(host, got+1)
+	}
+	if err != nil {
+		rtp.Close()
+		return nil, nil, err
+	}
+	return rtp, rtcp, nil
+}
+
+func listenUDP(host string, port int) (*net.UDPConn, error) {
+	var lc net.ListenConfig
+	pc, err := lc.ListenPacket(context.Background(), "udp", net.JoinHostPort(host, fmt.Sprint(port)))
+	if err != nil {
+		return nil, err
+	}
+	c := pc.(*net.UDPConn)
+	// A smaller buffer only makes sends wait sooner.
+	_ = c.SetWriteBuffer(sendBuffer)
+	return c, nil
+}

@@ -1,0 +1,192 @@
+package rtspd
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/depay"
+	"camrelay/media/hub"
+)
+
+// lane is one track of one viewer.
+type lane struct {
+	up        bool         // set up by the viewer
+	track     *media.Track // as last seen
+	channel   byte         // of RTP over TCP; RTCP has the next
+	rtp       *net.UDPAddr // over UDP
+	rtcp      netip.AddrPort
+	clock     clock
+	began     bool
+	reported  time.Time
+	packets   uint32
+	octets    uint32
+	rtcpBytes []byte // scratch
+}
+
+// fits tells whether a viewer that was told of l.track can go on with t.
+func (l *lane) fits(t *media.Track) bool {
+	return t.Codec == l.track.Codec && t.PayloadType == l.track.PayloadType && t.ClockRate == l.track.ClockRate
+}
+
+// viewer sends a stream's packets to one player. Everything in it belongs to
+// the goroutine of run.
+type viewer struct {
+	sub    *hub.Subscription
+	name   string // of the cursor
+	lanes  []lane // by track ID
+	out    sender
+	mode   startMode
+	counts *counts
+	epoch  time.Time // arrival of the first packet seen: zero of the clocks
+	in     [32]media.Packets
+}
+
+// run plays until ctx is done, the stream ends or the player fails. It returns why.
+func (v *viewer) run(ctx context.Context) error {
+	at := hub.LastStart
+	if v.mode == startLive {
+		at = hub.Live
+	}
+	r := v.sub.Stream.Packets.Reader(v.name, at)
+	defer r.Close()
+	v.counts.readers.Add(1)
+	defer v.counts.readers.Add(-1)
+	if v.mode == startFast {
+		if err := v.catchUp(ctx, r); err != nil {
+			return err
+		}
+	}
+	for {
+		n, lost, err := r.Read(ctx, v.in[:])
+		v.counts.lost.Add(int64(lost))
+		if err != nil {
+			return v.reason(ctx, err)
+		}
+		now := time.Now()
+		for i := range v.in[:n] {
+			e := &v.in[i]
+			if err := v.queue(e, e.Timestamp(), now); err != nil {
+				return err
+			}
+		}
+		err = v.flush(ctx, now)
+		clear(v.in[:n])
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (v *viewer) reason(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return hub.ErrEnded
+	}
+	return err
+}
+
+// queue hands the packets of e, stamped ts, to the sender.
+func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
+	if e.Track.ID >= len(v.lanes) {
+		return errChanged
+	}
+	l := &v.lanes[e.Track.ID]
+	if e.Track != l.track {
+		if !l.fits(e.Track) {
+			return errChanged
+		}
+		l.track = e.Track
+	}
+	if !l.up {
+		return nil
+	}
+	if ts == e.Timestamp() { // squeezed ones have been observed before
+		v.observe(l, e)
+	}
+	if e.Gap || now.Sub(l.reported) >= reportEvery {
+		v.report(l, e.SSRC(), ts, now)
+	}
+	if !l.began {
+		l.began = true
+		v.introduce(l, e, ts)
+	}
+	v.out.add(l, e.Wire, ts)
+	l.packets += uint32(e.N)
+	l.octets += uint32(len(e.Wire) - e.N*(frameHeader+rtpHeader))
+	return nil
+}
+
+func (v *viewer) observe(l *lane, e *media.Packets) {
+	if v.epoch.IsZero() {
+		v.epoch = e.Wall
+	}
+	l.clock.observe(e.Timestamp(), e.Wall.Sub(v.epoch), e.Gap)
+}
+
+func (v *viewer) report(l *lane, ssrc, ts uint32, now time.Time) {
+	ntp := v.epoch.Add(l.clock.at(ts))
+	l.clock.turn()
+	l.reported = now
+	l.rtcpBytes = appendReport(l.rtcpBytes[:0], ssrc, ntp, ts, l.packets, l.octets)
+	v.out.report(l, l.rtcpBytes)
+}
+
+// introduce queues the parameter sets that decoding of e needs, unless they are
+// in it. Cameras that give them only in the SDP (Q2) leave players without that
+// never look there. The packets take the sequence numbers before e's.
+func (v *viewer) introduce(l *lane, e *media.Packets, ts uint32) {
+	if !e.Key {
+		return
+	}
+	t := e.Track
+	for p := range e.RTP() {
+		if depay.Peek(t.Codec, p).Params {
+			return
+		}
+	}
+	var sets [][]byte
+	for _, set := range [][]byte{t.VPS, t.SPS, t.PPS} {
+		if len(set) > 0 {
+			sets = append(sets, set)
+		}
+	}
+	var wire, packet []byte
+	for i, set := range sets {
+		seq := e.Sequence() - uint16(len(sets)-i)
+		packet = append(packet[:0], 0x80, e.Wire[frameHeader+1]&0x7f)
+		packet = binary.BigEndian.AppendUint16(packet, seq)
+		packet = binary.BigEndian.AppendUint32(packet, ts)
+		packet = binary.BigEndian.AppendUint32(packet, e.SSRC())
+		packet = append(packet, set...)
+		wire = media.AppendWire(wire, 2*t.ID, packet)
+	}
+	if len(sets) > 0 {
+		v.out.add(l, wire, ts)
+		l.packets += uint32(len(sets))
+		l.octets += uint32(len(wire) - len(sets)*(frameHeader+rtpHeader))
+	}
+}
+
+func (v *viewer) flush(ctx context.Context, now time.Time) error {
+	n, err := v.out.flush(ctx, now)
+	v.sub.Sent.Add(uint64(n))
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		v.counts.slow.Add(1)
+		return errSlow
+	}
+	return errClosed
+}
