@@ -1,0 +1,70 @@
+# camrelay. "make help" lists the targets.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo 0.0.0-dev)
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+
+# Tools run at these versions and are not in go.mod.
+GOFUMPT     := $(GO) run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE    := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
+
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PLAYER  := daemon/web/assets/hls.light.min.js
+
+export CGO_ENABLED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test deps deps-test race fuzz bench lint arm64 clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: build ## build, then run a demo with two synthetic cameras
+	exec build/camrelay demo
+
+build: deps $(PLAYER) ## build build/camrelay; installs what is missing
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/camrelay ./cmd/camrelay
+
+test: deps-test $(PLAYER) lint race ## all checks and tests; installs the programs they play against
+
+deps:
+	@packaging/install-deps.sh build
+
+deps-test:
+	@packaging/install-deps.sh test
+
+$(PLAYER): packaging/fetch-hlsjs.sh | deps
+	packaging/fetch-hlsjs.sh
+
+lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated idioms
+	@out=$$($(GOFUMPT) -l .); test -z "$$out" || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GOLANGCI) run ./...
+	@out=$$($(DEADCODE) -test ./...); test -z "$$out" || { echo "nobody calls:"; echo "$$out"; exit 1; }
+	@out=$$($(GO) fix -diff ./...); test -z "$$out" || { echo "go fix would change:"; echo "$$out"; exit 1; }
+
+race: deps ## all tests with the race detector, in random order
+	$(GO) test -race -shuffle=on -timeout 25m ./...
+
+fuzz: deps ## each fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+bench: build ## Go benchmarks, then the whole process beside ffmpeg
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	@if [ -x bench/compare.sh ]; then bench/compare.sh; fi
+
+arm64: $(PLAYER) ## cross-build build/camrelay-arm64, which needs only glibc
+	@packaging/install-deps.sh arm64
+	packaging/crossbuild.sh arm64 '$(VERSION)' build/camrelay-arm64
+
+clean: ## remove what was built and fetched
+	rm -rf build $(PLAYER) daemon/web/assets/hls.light.LICENSE.txt
