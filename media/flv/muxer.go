@@ -1,0 +1,315 @@
+package flv
+
+import (
+	"bytes"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/codec"
+)
+
+// Config says what a Muxer muxes.
+type Config struct {
+	Video, Audio *media.Track // as Choose returns them; nil for none
+	Encoder      string       // name and version of this program, for the metadata
+	Bitrate      float64      // bit/s of video as measured; 0 if not known
+}
+
+// Muxer turns the units of one stream into tags.
+//
+// It begins at the first key frame, whose DTS becomes time 0 (without video,
+// at the first audio frame): metadata, sequence headers, then media. What
+// comes before is left out, and so are pictures between a gap and the next key
+// frame. Changed parameters make new headers.
+//
+// Tags leave in order of time. For that a unit waits until the other track has
+// come as far, at most for 300 ms of stream time; a track that lags behind by
+// more keeps its true stamps, so that they fall from one track to the other.
+// Within a track they never fall.
+type Muxer struct {
+	cfg          Config
+	video, audio lane
+	began        bool
+	base         time.Duration
+}
+
+// lane is one of the two tracks.
+type lane struct {
+	track   *media.Track
+	record  []byte // of the last sequence header
+	waiting []*media.Unit
+	seen    time.Duration // DTS of the newest unit
+	last    int64         // ms of the last tag
+	skip    bool          // until the next key frame
+}
+
+// hold is how long a unit waits for the other track, in stream time.
+const hold = 300 * time.Millisecond
+
+// New returns a muxer for the tracks of cfg.
+func New(cfg Config) *Muxer {
+	return &Muxer{cfg: cfg, video: lane{track: cfg.Video, skip: true}, audio: lane{track: cfg.Audio}}
+}
+
+// Tags appends the tags that can be written now that u is there, and returns
+// the longer slice. Units of other tracks are ignored. u is kept until it has
+// been written; the tags alias its media.
+func (m *Muxer) Tags(u *media.Unit, out []Tag) []Tag {
+	l := m.lane(u.Track)
+	if l == nil || len(u.Data) == 0 {
+		return out
+	}
+	if l == &m.video {
+		l.skip = (l.skip || u.Gap) && !u.Key
+		if l.skip {
+			return out
+		}
+	}
+	if !m.began {
+		if m.video.track != nil && l != &m.video {
+			return out
+		}
+		m.began, m.base = true, u.DTS
+		m.video.seen, m.audio.seen = u.DTS, u.DTS
+		out = m.begin(out)
+	}
+	if u.DTS < m.base { // audio from before the first picture
+		return out
+	}
+	l.seen = max(l.seen, u.DTS)
+	l.waiting = append(l.waiting, u)
+	return m.release(out)
+}
+
+// Flush appends the tags of the units that still wait, and returns the longer
+// slice.
+func (m *Muxer) Flush(out []Tag) []Tag {
+	for {
+		l, _ := m.oldest()
+		if l == nil {
+			return out
+		}
+		out = m.tag(l, out)
+	}
+}
+
+func (m *Muxer) lane(t *media.Track) *lane {
+	switch {
+	case m.video.track != nil && t.ID == m.video.track.ID:
+		return &m.video
+	case m.audio.track != nil && t.ID == m.audio.track.ID:
+		return &m.audio
+	}
+	return nil
+}
+
+// release appends the tags of the units that need not wait any longer.
+func (m *Muxer) release(out []Tag) []Tag {
+	for {
+		l, other := m.oldest()
+		if l == nil {
+			return out
+		}
+		dts := l.waiting[0].DTS
+		if other.track != nil && dts > other.seen && l.seen-dts < hold {
+			return out
+		}
+		out = m.tag(l, out)
+	}
+}
+
+// oldest returns the lane whose next unit comes first, and the other.
+func (m *Muxer) oldest() (l, other *lane) {
+	v, a := &m.video, &m.audio
+	switch {
+	case len(v.waiting) == 0 && len(a.waiting) == 0:
+		return nil, nil
+	case len(a.waiting) == 0, len(v.waiting) > 0 && v.waiting[0].DTS <= a.waiting[0].DTS:
+		return v, a
+	}
+	return a, v
+}
+
+// tag appends the tag of the lane's next unit, behind new headers if its
+// parameters are new.
+func (m *Muxer) tag(l *lane, out []Tag) []Tag {
+	u := l.waiting[0]
+	n := copy(l.waiting, l.waiting[1:])
+	l.waiting[n] = nil
+	l.waiting = l.waiting[:n]
+
+	ts := max(milliseconds(u.DTS-m.base), l.last)
+	l.last = ts
+	if u.Track != l.track {
+		out = m.change(l, u.Track, out)
+	}
+	if l == &m.audio {
+		return append(out, audioTag(u, ts))
+	}
+	if g := videoTag(u, ts, milliseconds(u.PTS-m.base)-ts); len(g.Data) > 0 {
+		out = append(out, g)
+	}
+	return out
+}
+
+// begin appends the metadata and the sequence headers.
+func (m *Muxer) begin(out []Tag) []Tag {
+	out = append(out, m.metadata(0))
+	for _, l := range []*lane{&m.video, &m.audio} {
+		if l.track == nil {
+			continue
+		}
+		l.record = record(l.track)
+		out = append(out, header(l.track, l.record, 0))
+	}
+	return out
+}
+
+// change makes t the lane's track and appends the headers that changed.
+func (m *Muxer) change(l *lane, t *media.Track, out []Tag) []Tag {
+	old := l.track
+	l.track = t
+	r := record(t)
+	if bytes.Equal(r, l.record) {
+		return out
+	}
+	l.record = r
+	if old.Width != t.Width || old.Height != t.Height || old.SampleRate != t.SampleRate || old.Channels != t.Channels {
+		out = append(out, m.metadata(l.last))
+	}
+	return append(out, header(t, r, l.last))
+}
+
+// record returns what describes the track to a decoder.
+func record(t *media.Track) []byte {
+	switch t.Codec {
+	case media.CodecH264:
+		return avcRecord(t)
+	case media.CodecH265:
+		return hevcRecord(t)
+	}
+	return t.AudioConfig
+}
+
+// milliseconds rounds d to the nearest millisecond, each stamp by itself, so
+// that rounding never adds up.
+func milliseconds(d time.Duration) int64 {
+	return int64((d + time.Millisecond/2) / time.Millisecond)
+}
+
+// Codec ids and packet types (§E.4.2.1, §E.4.3.1; Enhanced RTMP v2).
+const (
+	avc      = 7
+	aac      = 10 // SoundFormat; rate, size and type beside it are fixed for AAC: 0xaf
+	aacFlags = aac<<4 | 0x0f
+	extended = 0x80
+
+	sequenceHeader = 0
+	codedFrames    = 1
+	codedFramesX   = 3 // composition time 0
+
+	keyFrame   = 1 << 4
+	interFrame = 2 << 4
+)
+
+// hvc1 is the FourCC of H.265.
+const hvc1 = "hvc1"
+
+// header returns the tag of a sequence header.
+func header(t *media.Track, record []byte, ts int64) Tag {
+	g := Tag{Type: Video, Timestamp: uint32(ts), Header: true, Data: [][]byte{record}}
+	switch t.Codec {
+	case media.CodecH264:
+		g.set(keyFrame|avc, sequenceHeader, 0, 0, 0)
+	case media.CodecH265:
+		g.set(extended|keyFrame|sequenceHeader, hvc1[0], hvc1[1], hvc1[2], hvc1[3])
+	default:
+		g.Type = Audio
+		g.set(aacFlags, sequenceHeader)
+	}
+	return g
+}
+
+func audioTag(u *media.Unit, ts int64) Tag {
+	g := Tag{Type: Audio, Timestamp: uint32(ts), Data: u.Data}
+	g.set(aacFlags, codedFrames)
+	return g
+}
+
+func videoTag(u *media.Unit, ts, cts int64) Tag {
+	g := Tag{Type: Video, Timestamp: uint32(ts), Key: u.Key, Prefixed: true, Data: payload(u)}
+	frame := byte(interFrame)
+	if u.Key {
+		frame = keyFrame
+	}
+	cts = min(max(cts, 0), 1<<23-1) // SI24
+	c2, c1, c0 := byte(cts>>16), byte(cts>>8), byte(cts)
+	switch {
+	case u.Track.Codec == media.CodecH264:
+		g.set(frame|avc, codedFrames, c2, c1, c0)
+	case cts == 0:
+		g.set(extended|frame|codedFramesX, hvc1[0], hvc1[1], hvc1[2], hvc1[3])
+	default:
+		g.set(extended|frame|codedFrames, hvc1[0], hvc1[1], hvc1[2], hvc1[3], c2, c1, c0)
+	}
+	return g
+}
+
+func (t *Tag) set(head ...byte) { t.n = uint8(copy(t.head[:], head)) }
+
+// payload returns the NAL units of u without those that have no place in a
+// sample: delimiters and filler say nothing, the track's parameter sets stand
+// in the sequence header. It is u.Data itself where there are none.
+func payload(u *media.Unit) [][]byte {
+	for i, n := range u.Data {
+		if !stays(u.Track, n) {
+			kept := append(make([][]byte, 0, len(u.Data)-1), u.Data[:i]...)
+			for _, n := range u.Data[i+1:] {
+				if stays(u.Track, n) {
+					kept = append(kept, n)
+				}
+			}
+			return kept
+		}
+	}
+	return u.Data
+}
+
+func stays(t *media.Track, nal []byte) bool {
+	switch codec.ClassOf(t.Codec, nal) {
+	case codec.Delimiter, codec.Filler, codec.Other:
+		return false
+	case codec.Params: // a second set with another id is not in the sequence header
+		return !bytes.Equal(nal, t.SPS) && !bytes.Equal(nal, t.PPS) && !bytes.Equal(nal, t.VPS)
+	}
+	return true
+}
+
+// metadata returns the onMetaData tag (§E.5).
+func (m *Muxer) metadata(ts int64) Tag {
+	a := Array{{"duration", 0.0}}
+	if t := m.video.track; t != nil {
+		a = append(a, Property{"width", float64(t.Width)}, Property{"height", float64(t.Height)})
+		if t.FrameRate > 0 {
+			a = append(a, Property{"framerate", t.FrameRate})
+		}
+		id := float64(avc)
+		if t.Codec == media.CodecH265 {
+			id = float64('h'<<24 | 'v'<<16 | 'c'<<8 | '1')
+		}
+		a = append(a, Property{"videocodecid", id})
+		if m.cfg.Bitrate > 0 {
+			a = append(a, Property{"videodatarate", float64(int(m.cfg.Bitrate / 1000))})
+		}
+	}
+	if t := m.audio.track; t != nil {
+		a = append(a, Property{"audiocodecid", float64(aac)}, Property{"audiosamplerate", float64(t.SampleRate)},
+			Property{"audiosamplesize", 16.0}, Property{"audiochannels", float64(t.Channels)},
+			Property{"stereo", t.Channels > 1})
+	}
+	if m.cfg.Encoder != "" {
+		a = append(a, Property{"encoder", m.cfg.Encoder})
+	}
+	body := AppendScript(nil, "onMetaData", a)
+	return Tag{Type: Script, Timestamp: uint32(ts), Header: true, Data: [][]byte{body}}
+}
