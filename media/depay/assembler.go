@@ -105,6 +105,7 @@ func (a *Assembler) Packets(p media.Packets, out []*media.Unit) []*media.Unit {
 		out = a.units(l, out)
 		a.aus = a.aus[:0]
 		l.interrupted()
+		a.tl.Interrupted(l.track)
 	}
 	for packet := range p.RTP() {
 		a.aus, _ = l.dec.Decode(a.aus, packet, p.Wall) // counted by the decoder

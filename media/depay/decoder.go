@@ -43,6 +43,7 @@ type Decoder struct {
 	begun   bool
 	seq     uint16 // of the last packet
 	ssrc    uint32
+	hole    bool // packets are missing before an empty one
 	counted Counts
 }
 
@@ -107,13 +108,14 @@ func (d *Decoder) Decode(out []AU, packet []byte, arrival time.Time) ([]AU, erro
 	case step <= 0:
 		return out, nil
 	case step > 1:
-		h.hole = true
+		d.hole = true
 		d.counted.Lost += uint64(step - 1)
 	}
 	d.seq, d.ssrc = h.seq, h.ssrc
 	if len(p) == 0 { // padding only: fills the sequence and nothing else
 		return out, nil
 	}
+	h.hole, d.hole = d.hole, false
 	out, err = d.payload(out, h, p)
 	if err != nil {
 		d.counted.Errors++
@@ -124,7 +126,7 @@ func (d *Decoder) Decode(out []AU, packet []byte, arrival time.Time) ([]AU, erro
 // Flush appends the access unit that has begun, if it is whole, and forgets
 // the sequence: the next packet is the first of a connection.
 func (d *Decoder) Flush(out []AU) []AU {
-	d.begun = false
+	d.begun, d.hole = false, false
 	return d.flush(out, false)
 }
 

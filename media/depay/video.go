@@ -75,6 +75,7 @@ func (v *video) payload(out []AU, h head, p []byte) ([]AU, error) {
 		l = layoutOf(v.codec, unwrap(p), v.don)
 	}
 	var err error
+	last := h.ts
 	switch l.shape {
 	case single:
 		out, err = v.interrupt(out)
@@ -95,6 +96,7 @@ func (v *video) payload(out []AU, h head, p []byte) ([]AU, error) {
 				hn := h
 				hn.ts += offset
 				out = v.whole(out, hn, nal)
+				last = hn.ts
 			}
 		}
 	case fragment:
@@ -102,6 +104,7 @@ func (v *video) payload(out []AU, h head, p []byte) ([]AU, error) {
 	default:
 		err = errPayload
 	}
+	h.ts = last
 	return v.mark(out, h), err
 }
 
@@ -124,9 +127,9 @@ func (v *video) fragment(out []AU, h head, l *layout) ([]AU, error) {
 	var err error
 	vcl := codec.IsVCL(v.codec, l.nal[:])
 	switch {
-	case l.start:
+	case l.start && len(l.body) > 0:
 		out, err = v.interrupt(out)
-		if vcl && len(l.body) > 0 {
+		if vcl {
 			out = v.enter(out, h, v.startsPicture(l))
 		}
 		v.parts.begin(l.nal[:l.nalLen])
@@ -145,11 +148,12 @@ func (v *video) fragment(out []AU, h head, l *layout) ([]AU, error) {
 	if !l.end {
 		return out, err
 	}
-	if vcl {
-		v.slice(v.parts.join())
+	nal := v.parts.join()
+	if codec.IsVCL(v.codec, nal) { // by the header of its first part, which opened the picture
+		v.slice(nal)
 		return out, err
 	}
-	return v.whole(out, h, v.parts.join()), err
+	return v.whole(out, h, nal), err
 }
 
 // startsPicture tells it of a fragmented slice from its first bytes.

@@ -88,7 +88,11 @@ func MakeClip(tb testing.TB, kind Kind) *Clip {
 	tb.Helper()
 	file := clipFile(tb, kind)
 	c := &Clip{Kind: kind, File: file, Length: clipLength}
-	p := Probe(tb, "-show_data", file)
+	p := Probe(tb, file)
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	for _, s := range p.Streams {
 		c.Tracks = append(c.Tracks, newTrack(tb, s))
 	}
@@ -96,7 +100,7 @@ func MakeClip(tb testing.TB, kind Kind) *Clip {
 	for _, pk := range p.Packets {
 		t := c.Tracks[pk.Stream]
 		if counts[pk.Stream] < roundLength(t) {
-			c.units = append(c.units, newUnit(tb, t, pk))
+			c.units = append(c.units, newUnit(tb, t, pk, raw))
 			counts[pk.Stream]++
 		}
 	}

@@ -2,6 +2,7 @@ package mediatest
 
 import (
 	"encoding/binary"
+	"strconv"
 	"testing"
 	"time"
 
@@ -72,20 +73,21 @@ func readHVCC(tb testing.TB, t *media.Track, b []byte) {
 	}
 }
 
-// newUnit returns the unit of a packet. Key pictures carry their parameter
+// newUnit returns the unit of a packet of the file. Key pictures carry their parameter
 // sets, as cameras send them.
-func newUnit(tb testing.TB, t *media.Track, p ProbedPacket) *media.Unit {
+func newUnit(tb testing.TB, t *media.Track, p ProbedPacket, file []byte) *media.Unit {
 	tb.Helper()
+	data := file[number(tb, p.Pos):][:number(tb, p.Size)]
 	u := &media.Unit{
 		Track: t,
 		PTS:   clipStart + seconds(tb, p.PTS),
 		DTS:   clipStart + seconds(tb, p.DTS),
 	}
 	if t.Kind != media.KindVideo {
-		u.Data = [][]byte{p.Data}
+		u.Data = [][]byte{data}
 		return u
 	}
-	for b := p.Data; len(b) >= 4; {
+	for b := data; len(b) >= 4; {
 		n := int(binary.BigEndian.Uint32(b))
 		u.Data = append(u.Data, b[4:4+n:4+n])
 		b = b[4+n:]
@@ -98,6 +100,15 @@ func newUnit(tb testing.TB, t *media.Track, p ProbedPacket) *media.Unit {
 		u.Data = append(sets, u.Data...)
 	}
 	return u
+}
+
+func number(tb testing.TB, s string) int {
+	tb.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		tb.Fatalf("number %q of ffprobe: %v", s, err)
+	}
+	return n
 }
 
 // seconds parses a time of ffprobe, to the nearest tick of 90 kHz or 48 kHz.

@@ -33,15 +33,14 @@ type ProbedStream struct {
 	Extradata   hexDump `json:"extradata"`
 }
 
-// ProbedPacket is one packet of an input, in the order of the file. Data is
-// filled if "-show_data" is among the arguments.
+// ProbedPacket is one packet of an input, in the order of the file.
 type ProbedPacket struct {
-	Stream int     `json:"stream_index"`
-	PTS    string  `json:"pts_time"`
-	DTS    string  `json:"dts_time"`
-	Flags  string  `json:"flags"`
-	Size   string  `json:"size"`
-	Data   hexDump `json:"data"`
+	Stream int    `json:"stream_index"`
+	PTS    string `json:"pts_time"`
+	DTS    string `json:"dts_time"`
+	Flags  string `json:"flags"`
+	Size   string `json:"size"` // bytes
+	Pos    string `json:"pos"`  // offset in the file, if it is one
 }
 
 // Key tells whether the packet is marked as a key frame.
@@ -52,7 +51,8 @@ func (p *ProbedPacket) Key() bool { return strings.HasPrefix(p.Flags, "K") }
 // has anything to complain about.
 func Probe(tb testing.TB, args ...string) *Probed {
 	tb.Helper()
-	args = append([]string{"-v", "error", "-show_streams", "-show_packets", "-of", "json"}, args...)
+	const entries = "stream:packet=stream_index,pts_time,dts_time,flags,size,pos"
+	args = append([]string{"-v", "error", "-show_data", "-show_entries", entries, "-of", "json"}, args...)
 	var p Probed
 	if err := json.Unmarshal(run(tb, "ffprobe", args...), &p); err != nil {
 		tb.Fatalf("cannot read what ffprobe prints: %v", err)

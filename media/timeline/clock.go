@@ -23,6 +23,8 @@ type clock struct {
 	at     time.Time     // arrival of the last frame
 	step   time.Duration // usual distance of frames
 
+	interrupted bool // the next frame may follow an outage
+
 	strays int   // implausible frames in a row
 	stray  int64 // stamp of the last of them
 
@@ -83,6 +85,12 @@ func (c *clock) plausible(ticks int64, arrival time.Time) bool {
 		least = min(least, c.lag[1].least)
 	}
 	return arrival.Sub(c.epoch)-c.time(ticks) >= least-ahead
+}
+
+// astray tells whether a stamp does not agree with the arrival clock.
+func (c *clock) astray(ticks int64, arrival time.Time) bool {
+	d := c.time(ticks) - c.high - arrival.Sub(c.at)
+	return d > disagree || d < -disagree
 }
 
 func (c *clock) time(ticks int64) time.Duration { return c.offset + media.ToDuration(ticks, c.rate) }

@@ -17,6 +17,8 @@ const (
 	back = time.Second
 	// ahead is how far a stamp may run ahead of the arrival clock.
 	ahead = 5 * time.Second
+	// disagree is how far stamps and arrivals may differ across an interruption.
+	disagree = 500 * time.Millisecond
 	// proof is the number of frames that a jump must last to be a new time line.
 	proof = 3
 	// tick is the least distance of two frames of a track without reordering:
@@ -65,6 +67,12 @@ func (tl *Timeline) Connect() {
 	}
 }
 
+// Interrupted tells that something is missing before the next frame of the
+// track, perhaps because of a new connection whose stamps were shifted to go on
+// from the old ones. Its stamp is believed only if it agrees with the arrival
+// clock; else the track goes on by that clock.
+func (tl *Timeline) Interrupted(t *media.Track) { tl.clock(t).interrupted = true }
+
 // Time returns the stream time of a frame stamped rtp that arrived at arrival
 // (with monotonic reading). Frames come in decoding order. gap tells that the
 // time line of the track begins anew: after Connect or after a lasting jump of
@@ -79,7 +87,12 @@ func (tl *Timeline) Time(t *media.Track, rtp uint32, arrival time.Time) (pts tim
 		return tl.begin(c, rtp, arrival)
 	}
 	ticks := c.unwrap(rtp, arrival)
+	interrupted := c.interrupted
+	c.interrupted = false
 	switch {
+	case interrupted && c.astray(ticks, arrival):
+		pts, gap = max(c.high+tick, c.high+arrival.Sub(c.at)), true
+		c.start(ticks, pts, arrival)
 	case c.plausible(ticks, arrival):
 		pts = c.accept(ticks, arrival)
 		if c.turned {
