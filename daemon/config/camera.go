@@ -1,0 +1,163 @@
+package config
+
+import (
+	"encoding/hex"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"camrelay/media"
+)
+
+// subSuffix makes the path of a sub stream out of that of its main stream.
+const subSuffix = "_sub"
+
+// cameras reads the section cameras of one file.
+func (d *decoder) cameras(v value) {
+	for _, e := range d.names(v) {
+		cam := newCamera(d.cfg.Defaults)
+		sub := d.camera(e, e.name.Value, &cam)
+		d.cfg.Cameras[e.name.Value] = cam
+		if sub != nil {
+			d.sub(*sub, e.name.Value, cam)
+		}
+	}
+}
+
+// camera reads the keys of a camera or a sub stream into cam. It returns the
+// value of sub, nil if there is none.
+func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
+	password := func(s media.Secret) {
+		c := d.cfg.Cameras[name]
+		c.Password = s
+		d.cfg.Cameras[name] = c
+	}
+	var user *url.Userinfo
+	f := fields{
+		"title":         str(&cam.Title, 200),
+		"url":           func(v value) { user = cameraURL(v, &cam.URL) },
+		"username":      str(&cam.Username, 200),
+		"password":      d.secret(1, 512, password),
+		"password_file": d.secretFile(1, 512, password),
+		"transport":     word(&cam.Transport, TransportAuto, TransportTCP, TransportUDP),
+		"keep":          keep(&cam.Keep),
+		"idle_after":    span(&cam.IdleAfter, 0, 24*time.Hour),
+		"start_timeout": span(&cam.StartTimeout, time.Second, 5*time.Minute),
+		"audio":         audio,
+		"hls":           onOff(&cam.HLS),
+		"tls":           section(fields{"fingerprint": fingerprint(&cam.TLS), "insecure": flag(&cam.TLS.Insecure)}),
+	}
+	if cam.SubOf == "" {
+		f["sub"] = func(v value) { sub = &v }
+	}
+	v.decode(f)
+	d.require(v, "url")
+	d.exclude(v, "password", "password_file")
+	if user != nil {
+		d.userInfo(v, user, cam)
+	}
+	if cam.TLS != (TLS{}) && strings.HasPrefix(cam.URL, "rtsp:") {
+		if d.has(v.key + ".tls") {
+			d.place(v.key+".tls").fail("has no effect on rtsp://", "use rtsps://")
+		}
+		cam.TLS = TLS{}
+	}
+	return sub
+}
+
+// sub reads the sub stream of a camera: a camera of its own that begins as its
+// main stream is.
+func (d *decoder) sub(v value, name string, cam Camera) {
+	path := name + subSuffix
+	if !named.MatchString(path) {
+		v.failf("the path %s is longer than 64 characters", path)
+		return
+	}
+	key := "cameras." + path
+	if before, ok := d.at[key]; ok {
+		before.failf("is also the path of the sub stream of %s", name)
+		return
+	}
+	d.at[key] = v
+	cam.SubOf, cam.URL = name, ""
+	if cam.Title != "" {
+		cam.Title += " (sub)"
+	}
+	d.camera(v, path, &cam)
+	d.cfg.Cameras[path] = cam
+}
+
+// userInfo takes user name and password from a URL.
+func (d *decoder) userInfo(v value, user *url.Userinfo, cam *Camera) {
+	place := d.place(v.key + ".url")
+	for _, key := range []string{"username", "password", "password_file"} {
+		if d.has(v.key + "." + key) {
+			place.fail("holds a user name, and "+key+" is given too", "take it out of the URL")
+			return
+		}
+	}
+	password, _ := user.Password()
+	cam.Username, cam.Password = user.Username(), media.Secret(password)
+	place.warn("holds a user name", "username and password_file keep it out of copies of this file")
+}
+
+// cameraURL takes a camera's URL and returns the user info that was in it.
+func cameraURL(v value, dst *string) *url.Userinfo {
+	u, raw := v.url("rtsp", "rtsps")
+	if u == nil {
+		return nil
+	}
+	// The rest stays byte for byte: cameras are particular about their paths.
+	if begin := len(u.Scheme) + len("://"); u.User != nil {
+		authority, _, _ := strings.Cut(raw[begin:], "/")
+		raw = raw[:begin] + raw[begin+strings.LastIndexByte(authority, '@')+1:]
+	}
+	*dst = raw
+	return u.User
+}
+
+// onOff takes on or off.
+func onOff(dst *bool) func(value) {
+	return func(v value) {
+		if b, ok := v.node.(*ast.BoolNode); ok {
+			*dst = b.Value
+			return
+		}
+		s := "off"
+		word(&s, "on", "off")(v)
+		*dst = s == "on"
+	}
+}
+
+// fingerprint takes the SHA-256 of a certificate, with or without colons.
+func fingerprint(dst *TLS) func(value) {
+	return func(v value) {
+		s, ok := v.text()
+		if !ok {
+			return
+		}
+		s = strings.ToLower(strings.ReplaceAll(s, ":", ""))
+		if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
+			v.fail("want the SHA-256 of the certificate, 64 hexadecimal digits",
+				"openssl x509 -noout -fingerprint -sha256 prints it")
+			return
+		}
+		dst.Fingerprint = s
+	}
+}
+
+// require fails if the section lacks the key.
+func (d *decoder) require(v value, key string) {
+	if !d.has(v.key + "." + key) {
+		v.failf("%s is missing", key)
+	}
+}
+
+// exclude fails if the section has both keys.
+func (d *decoder) exclude(v value, a, b string) {
+	if d.has(v.key+"."+a) && d.has(v.key+"."+b) {
+		d.place(v.key+"."+b).failf("give %s or %s, not both", a, b)
+	}
+}

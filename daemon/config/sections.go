@@ -1,0 +1,277 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// file reads one file into the configuration. What several files say of a
+// setting, the last one decides; cameras and pushes may be named once only.
+func (d *decoder) file(src *source) {
+	cfg := d.cfg
+	value{d: d, src: src, node: src.root}.decode(fields{
+		"version":  number(&cfg.Version, 1, 1),
+		"access":   section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
+		"rtsp":     section(fields{"listen": address(&cfg.RTSP.Listen)}),
+		"http":     section(fields{"listen": address(&cfg.HTTP.Listen)}),
+		"rtmp":     unsupported(section(fields{"listen": address(&cfg.RTMP.Listen)})),
+		"srt":      unsupported(section(fields{"listen": address(&cfg.SRT.Listen)})),
+		"metrics":  unsupported(section(fields{"listen": address(&cfg.Metrics.Listen)})),
+		"api":      section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
+		"hls":      section(hlsFields(&cfg.HLS)),
+		"defaults": section(defaultsFields(&cfg.Defaults)),
+		"cameras":  func(v value) { d.later = append(d.later, func() { d.cameras(v) }) },
+		"pushes":   func(v value) { d.later = append(d.later, func() { d.pushes(v) }) },
+		"hooks":    unsupported(section(hookFields(cfg.Hooks))),
+		"users":    unsupported(func(v value) { cfg.Users = readUsers(v) }),
+	})
+}
+
+// section takes a mapping.
+func section(f fields) func(value) {
+	return func(v value) { v.decode(f) }
+}
+
+// unsupported takes what is part of the format and not acted on yet.
+func unsupported(set func(value)) func(value) {
+	return func(v value) {
+		v.warn("not supported yet: ignored by this version", "")
+		set(v)
+	}
+}
+
+func hlsFields(h *HLS) fields {
+	return fields{
+		"mode":              word(&h.Mode, ModeAlways, ModeOnDemand, ModeOff),
+		"segment":           span(&h.Segment, 500*time.Millisecond, time.Minute),
+		"part":              span(&h.Part, 100*time.Millisecond, 5*time.Second),
+		"window":            span(&h.Window, 2*time.Second, time.Hour),
+		"budget":            size(&h.Budget, 1<<20, 1<<40),
+		"budget_per_camera": size(&h.BudgetPerCamera, 1<<20, 1<<40),
+	}
+}
+
+func defaultsFields(d *Defaults) fields {
+	return fields{
+		"transport":     word(&d.Transport, TransportAuto, TransportTCP, TransportUDP),
+		"keep":          keep(&d.Keep),
+		"idle_after":    span(&d.IdleAfter, 0, 24*time.Hour),
+		"start_timeout": span(&d.StartTimeout, time.Second, 5*time.Minute),
+		"audio":         audio,
+	}
+}
+
+// audio takes the only policy there is.
+func audio(v value) {
+	var s string
+	word(&s, "auto")(v)
+}
+
+// keep takes warm, ondemand, or hours of the day.
+func keep(dst *Keep) func(value) {
+	return func(v value) {
+		if _, ok := v.node.(ast.MapNode); !ok {
+			word(dst, KeepWarm, KeepOnDemand)(v)
+			return
+		}
+		v.decode(fields{"warm": func(v value) {
+			if s, ok := v.text(); ok && !isHours(s) {
+				v.fail("want hours of the day", `for example "06:00-22:00"`)
+			} else if ok {
+				v.fail("not supported yet: hours of the day", "use keep: warm or keep: ondemand")
+			}
+		}})
+	}
+}
+
+var hours = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$`)
+
+func isHours(s string) bool { return hours.MatchString(s) }
+
+// socket takes a path; an empty string turns the socket off.
+func socket(dst *string) func(value) {
+	return func(v value) {
+		if s, ok := v.text(); ok && s == "" {
+			*dst = ""
+		} else if ok {
+			// The kernel's limit for the address of a unix socket is 108 bytes.
+			str(dst, 100)(v)
+		}
+	}
+}
+
+func hookFields(hooks map[string]Hook) fields {
+	f := make(fields)
+	for _, name := range []string{"on_not_found", "on_none_reader", "on_keepalive", "events"} {
+		f[name] = func(v value) {
+			var h Hook
+			v.decode(fields{
+				"url":         str(&h.URL, 2048),
+				"interval":    span(&h.Interval, time.Second, time.Hour),
+				"secret_file": str(&h.SecretFile, 4096),
+				"on_error":    word(&h.OnError, "ignore", "fail"),
+			})
+			hooks[name] = h
+		}
+	}
+	return f
+}
+
+func readUsers(v value) []User {
+	var all []User
+	for _, item := range v.items() {
+		var u User
+		item.decode(fields{
+			"name": str(&u.Name, 64),
+			"password_hash": func(v value) {
+				var s string
+				str(&s, 512)(v)
+			},
+			"role": word(&u.Role, "viewer", "operator", "admin"),
+			"cameras": func(v value) {
+				for _, c := range v.items() {
+					var name string
+					str(&name, 64)(c)
+					u.Cameras = append(u.Cameras, name)
+				}
+			},
+		})
+		all = append(all, u)
+	}
+	return all
+}
+
+// named is a key of cameras and pushes: part of URLs, labels and file names.
+var named = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// names yields the entries of a section whose keys people choose. first holds
+// the entries of files before, under the same key path.
+func (d *decoder) names(v value) []value {
+	var good []value
+	for _, e := range v.entries() {
+		if !named.MatchString(e.name.Value) {
+			e.node, e.key = nil, v.key
+			e.fail(fmt.Sprintf("bad name %q", shorten(e.name.Value)), "1 to 64 of a-z, 0-9, _ and -")
+			continue
+		}
+		if before, ok := d.at[e.key]; ok {
+			e.node = nil
+			e.failf("named in two files, first in %s, line %d", before.src.name, before.name.Position.Line)
+			continue
+		}
+		d.at[e.key] = e
+		good = append(good, e)
+	}
+	return good
+}
+
+// check makes the checks across sections.
+func (d *decoder) check(main *source) {
+	cfg := d.cfg
+	if cfg.Version == 0 && !d.has("version") {
+		d.errs = append(d.errs, main.errorAt(1, 1, "version", "is missing", "begin the file with version: 1"))
+	}
+	d.checkListeners()
+	h := &cfg.HLS
+	if h.Part > h.Segment {
+		d.place("hls.part", "hls.segment").failf("is longer than segment (%s)", short(h.Segment))
+	}
+	if h.Window < 3*h.Segment {
+		d.place("hls.window", "hls.segment").failf("is shorter than three segments of %s", short(h.Segment))
+	}
+	switch {
+	case h.BudgetPerCamera == 0:
+		h.BudgetPerCamera = h.Budget
+	case h.BudgetPerCamera > h.Budget:
+		d.place("hls.budget_per_camera", "hls.budget").fail("is more than budget", "")
+	}
+	d.checkPushes()
+	d.warnOpen(main)
+}
+
+// has tells whether any file has the key.
+func (d *decoder) has(key string) bool {
+	_, ok := d.at[key]
+	return ok
+}
+
+// place returns where the first of the keys stands that is in a file.
+func (d *decoder) place(keys ...string) value {
+	for _, key := range keys {
+		if v, ok := d.at[key]; ok {
+			return v
+		}
+	}
+	panic("config: internal error: a check of defaults fails: " + keys[0])
+}
+
+// checkListeners refuses two servers at one address.
+func (d *decoder) checkListeners() {
+	type server struct{ key, listen string }
+	all := []server{
+		{"rtsp.listen", d.cfg.RTSP.Listen},
+		{"http.listen", d.cfg.HTTP.Listen},
+		{"api.listen", d.cfg.API.Listen},
+		{"rtmp.listen", d.cfg.RTMP.Listen},
+		{"metrics.listen", d.cfg.Metrics.Listen},
+	}
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if overlap(a.listen, b.listen) {
+				d.place(a.key, b.key).failf("%s and %s have the same address", a.key, b.key)
+			}
+		}
+	}
+}
+
+// overlap tells whether both addresses cannot be bound at once.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || isAny(hostA) || isAny(hostB)
+}
+
+func isAny(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+// warnOpen warns of what is open to more people, or to fewer, than meant.
+func (d *decoder) warnOpen(main *source) {
+	if host, _, err := net.SplitHostPort(d.cfg.API.Listen); err == nil && !isLoopback(host) {
+		d.place("api.listen").warn("the API has no users yet: everybody who reaches this address can read it",
+			"127.0.0.1:9997 is for this box alone")
+	}
+	if d.cfg.Access.View == ViewClosed && len(d.cfg.Cameras) > 0 {
+		e := main.errorAt(1, 1, "access.view", "closed, and users are not supported yet: every viewer is refused",
+			"access: {view: open} lets in everybody who reaches the ports")
+		if v, ok := d.at["access.view"]; ok {
+			e = v.mistake(e.Message, e.Hint)
+		}
+		d.warnings = append(d.warnings, e)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// keysOf returns the names of cameras or pushes, sorted.
+func keysOf[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, cmp.Compare[string])
+	return keys
+}
