@@ -35,8 +35,10 @@ var rooms = []room{
 
 	{"daemon/api", "daemon/relay daemon/session daemon/keepalive daemon/auth daemon/health daemon/config " +
 		"daemon/supervise media media/hub", "the API shows these rooms' states and no other's"},
-	{"daemon/relay", "daemon/session daemon/supervise daemon/health daemon/auth media media/hub",
-		"the broker starts paths, registers sessions and authorises; servers come to it"},
+	{
+		"daemon/relay", "daemon/session daemon/supervise daemon/health daemon/auth media media/hub",
+		"the broker starts paths, registers sessions and authorises; servers come to it",
+	},
 	{"daemon/keepalive", "media media/hub", daemonHeight},
 	{"daemon/metrics", "media media/hub", daemonHeight},
 	{"daemon/web", "media media/hub", daemonHeight},
@@ -93,10 +95,14 @@ type door struct {
 }
 
 var doors = []door{
-	{"github.com/bluenviron/gortsplib/v4", "media/camera media/rtspd media/depay media/testcam media/mediatest", "",
-		"RTSP is spoken where cameras and viewers are"},
-	{"github.com/bluenviron/mediacommon/v2", "media/codec media/depay media/flv media/mpegts media/testcam media/mediatest",
-		"", "parameter sets are parsed beside the bits"},
+	{
+		"github.com/bluenviron/gortsplib/v4", "media/camera media/rtspd media/depay media/testcam media/mediatest", "",
+		"RTSP is spoken where cameras and viewers are",
+	},
+	{
+		"github.com/bluenviron/mediacommon/v2", "media/codec media/depay media/flv media/mpegts media/testcam media/mediatest",
+		"", "parameter sets are parsed beside the bits",
+	},
 	{"github.com/yapingcat/gomedia", "media/mpegts media/flv media/rtmp", "", "its panics and limits are contained there"},
 	{"github.com/Eyevinn/mp4ff", "media/fmp4 media/codec", "media/hls media/dash", "boxes are written in one place"},
 	{"github.com/haivision/srtgo", "media/srt", "", "it is safe in one way of use only"},
@@ -105,10 +111,14 @@ var doors = []door{
 	{"github.com/google/renameio/v2", "daemon daemon/keepalive media/hls", "", "state is written by few"},
 	{"github.com/google/uuid", "daemon/session", "", "sessions are named in one place"},
 	{"github.com/coreos/go-systemd/v22", "systemd hal/...", "", "systemd is spoken to in one room"},
-	{"github.com/pion/rtp", "media/camera media/rtspd media/depay media/testcam media/mediatest", "media/timeline",
-		"RTP ends where units begin"},
-	{"github.com/pion/rtcp", "media/camera media/rtspd media/timeline media/testcam media/mediatest", "",
-		"RTCP belongs to an RTSP session"},
+	{
+		"github.com/pion/rtp", "media/camera media/rtspd media/depay media/testcam media/mediatest", "media/timeline",
+		"RTP ends where units begin",
+	},
+	{
+		"github.com/pion/rtcp", "media/camera media/rtspd media/timeline media/testcam media/mediatest", "",
+		"RTCP belongs to an RTSP session",
+	},
 	{"github.com/pion/sdp/v3", "media/camera media/rtspd", "", "SDP belongs to an RTSP session"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{"golang.org/x/sys", "hal/... systemd daemon media/hls media/rtspd media/camera", "", "few rooms talk to the kernel"},

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"go/ast"
+	"slices"
 	"testing"
 )
 
@@ -51,4 +52,22 @@ func tableLines(s source, f *ast.FuncDecl) int {
 		return true
 	})
 	return total
+}
+
+// TestOnlyBubblesSleep: inside a synctest bubble sleeping is free, elsewhere a
+// test waits for a condition.
+func TestOnlyBubblesSleep(t *testing.T) {
+	for _, s := range parseModule(t) {
+		if slices.ContainsFunc(s.file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` }) {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
+				if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "time" {
+					t.Errorf("%s sleeps", s.fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	}
 }

@@ -163,7 +163,8 @@ func (s *Server) Run(ctx context.Context) error {
 		running.Go(func() { st.run(ctx) })
 	}
 	close(ready)
-	go func() { ended <- srv.Wait() }() // Close ends it
+	var waiting sync.WaitGroup
+	waiting.Go(func() { ended <- srv.Wait() }) // Close ends it
 	var err error
 	select {
 	case <-ctx.Done():
@@ -175,10 +176,8 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, st := range s.streams {
 		st.out.Close()
 	}
-	if err == nil {
-		srv.Close()
-		<-ended
-	}
+	srv.Close()
+	waiting.Wait()
 	return err
 }
 
