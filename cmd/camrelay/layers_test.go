@@ -121,7 +121,10 @@ var doors = []door{
 	},
 	{"github.com/pion/sdp/v3", "media/camera media/rtspd", "", "SDP belongs to an RTSP session"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
-	{"golang.org/x/sys", "hal/... systemd daemon media/hls media/rtspd media/camera", "", "few rooms talk to the kernel"},
+	{
+		"golang.org/x/sys", "hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt",
+		"", "few rooms talk to the kernel",
+	},
 }
 
 // cgoRooms may use cgo; all of them build without it.
