@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"strings"
 	"time"
 
 	"camrelay/media"
@@ -19,10 +20,12 @@ const (
 	Stopped      Phase = "stopped"      // somebody has stopped it
 )
 
-// The lengths of the histories in State.
+// The lengths of the histories in State, and of a reason in bytes: what a peer
+// says goes into it.
 const (
 	maxTransitions = 20
 	maxErrors      = 5
+	maxReason      = 400
 )
 
 // State is what is known of a supervised run. A State is never changed once it
@@ -69,6 +72,9 @@ func (s State) To(phase Phase, reason string, now time.Time) State {
 // failed returns s with one more failure.
 func (s State) failed(err error, now time.Time) State {
 	s.Reason, s.Class = err.Error(), media.ClassOf(err)
+	if len(s.Reason) > maxReason {
+		s.Reason = strings.ToValidUTF8(s.Reason[:maxReason], "") + "…"
+	}
 	keep := s.Errors[:min(len(s.Errors), maxErrors-1)]
 	s.Errors = append(append(make([]Failure, 0, len(keep)+1), Failure{now, s.Reason, s.Class}), keep...)
 	return s
