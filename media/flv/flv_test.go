@@ -257,9 +257,12 @@ func TestParameterSetsDelimitersAndFillerStayOut(t *testing.T) {
 
 func TestChooseTellsWhatIsLeftOut(t *testing.T) {
 	tracks := []*media.Track{
-		{Kind: media.KindVideo, Codec: media.CodecH265}, {Kind: media.KindVideo, Codec: media.CodecH264},
-		{Kind: media.KindAudio, Codec: media.CodecPCMA}, {Kind: media.KindAudio, Codec: media.CodecAAC},
-		{Kind: media.KindAudio, Codec: media.CodecAAC}, {Kind: media.KindApplication},
+		{Kind: media.KindVideo, Codec: media.CodecH265},
+		{Kind: media.KindVideo, Codec: media.CodecH264},
+		{Kind: media.KindAudio, Codec: media.CodecPCMA},
+		{Kind: media.KindAudio, Codec: media.CodecAAC},
+		{Kind: media.KindAudio, Codec: media.CodecAAC},
+		{Kind: media.KindApplication},
 	}
 	video, audio, omitted := flv.Choose(tracks, false)
 	if video != tracks[1] || audio != tracks[3] || len(omitted) != 4 {

@@ -1,0 +1,190 @@
+package rtmp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"camrelay/media/flv"
+)
+
+// received is one message as a server sees it.
+type received struct {
+	kind   byte
+	ts     uint32
+	stream uint32
+	body   []byte
+}
+
+// name returns the command's name, empty for other messages.
+func (r received) name() string {
+	if r.kind != typeCommand {
+		return ""
+	}
+	vs, _ := flv.ParseScript(r.body)
+	if len(vs) == 0 {
+		return ""
+	}
+	s, _ := vs[0].(string)
+	return s
+}
+
+// wire reads messages from a publisher, written from the specification and
+// without the bounds of chunkReader.
+type wire struct {
+	r       *bufio.Reader
+	size    int
+	streams map[byte]*received
+	lengths map[byte]int
+	wide    map[byte]bool
+}
+
+func newWire(r io.Reader) *wire {
+	return &wire{
+		r: bufio.NewReaderSize(r, 64<<10), size: 128,
+		streams: make(map[byte]*received), lengths: make(map[byte]int), wide: make(map[byte]bool),
+	}
+}
+
+func (w *wire) take(n int) ([]byte, error) {
+	b := make([]byte, n)
+	_, err := io.ReadFull(w.r, b)
+	return b, err
+}
+
+func (w *wire) next() (received, error) {
+	for {
+		first, err := w.r.ReadByte()
+		if err != nil {
+			return received{}, err
+		}
+		format, id := first>>6, first&0x3f
+		if id < 2 || format != 0 && format != 3 {
+			return received{}, errors.New("a chunk header that we never write")
+		}
+		if format == 0 {
+			if old := w.streams[id]; old != nil && len(old.body) < w.lengths[id] {
+				return received{}, errors.New("a message begins inside another")
+			}
+			h, err := w.take(11)
+			if err != nil {
+				return received{}, err
+			}
+			w.lengths[id], w.wide[id] = uint24(h[3:]), uint24(h) == noTimestamp
+			w.streams[id] = &received{kind: h[6], ts: uint32(uint24(h)), stream: binary.LittleEndian.Uint32(h[7:])}
+		}
+		m := w.streams[id]
+		if w.wide[id] {
+			x, err := w.take(4)
+			if err != nil {
+				return received{}, err
+			}
+			m.ts = binary.BigEndian.Uint32(x)
+		}
+		part, err := w.take(min(w.size, w.lengths[id]-len(m.body)))
+		if err != nil {
+			return received{}, err
+		}
+		m.body = append(m.body, part...)
+		if len(m.body) < w.lengths[id] {
+			continue
+		}
+		if m.kind == typeChunkSize {
+			w.size = int(binary.BigEndian.Uint32(m.body))
+		}
+		return *m, nil
+	}
+}
+
+// peer is the server's side of one connection.
+type peer struct {
+	net.Conn
+	*wire
+}
+
+// say writes a command.
+func (p peer) say(stream uint32, values ...any) error {
+	m := message{kind: typeCommand, stream: stream, body: flv.AppendScript(nil, values...)}
+	_, err := p.Write(appendMessage(nil, streamCommand, defaultChunkSize, m))
+	return err
+}
+
+// greet does the handshake.
+func (p peer) greet() error {
+	c, err := p.take(1 + 1536)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Write(append(make([]byte, 0, handshakeIn), append([]byte{3}, append(make([]byte, 1536), c[1:]...)...)...)); err != nil {
+		return err
+	}
+	_, err = p.take(1536)
+	return err
+}
+
+// await reads up to the command of that name.
+func (p peer) await(name string) (received, error) {
+	for {
+		m, err := p.next()
+		if err != nil || m.name() == name {
+			return m, err
+		}
+	}
+}
+
+func info(level, code, description string) flv.Object {
+	return flv.Object{
+		{Name: "level", Value: level}, {Name: "code", Value: code}, {Name: "description", Value: description},
+	}
+}
+
+// accept does everything up to the publication, as servers do it.
+func (p peer) accept() error {
+	if err := p.greet(); err != nil {
+		return err
+	}
+	if _, err := p.await("connect"); err != nil {
+		return err
+	}
+	if err := p.say(0, "_result", 1.0, flv.Object{{Name: "fmsVer", Value: "FMS/3,5"}},
+		info("status", "NetConnection.Connect.Success", "")); err != nil {
+		return err
+	}
+	if _, err := p.await("createStream"); err != nil {
+		return err
+	}
+	if err := p.say(0, "_result", 2.0, nil, 1.0); err != nil {
+		return err
+	}
+	if _, err := p.await("publish"); err != nil {
+		return err
+	}
+	return p.say(1, "onStatus", 0.0, nil, info("status", "NetStream.Publish.Start", ""))
+}
+
+// serve runs script for each connection, one after the other, and returns the
+// address. It ends with the test.
+func serve(t testing.TB, script func(peer)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			script(peer{c, newWire(c)})
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-done })
+	return ln.Addr().String()
+}
