@@ -176,6 +176,7 @@ func (c *client) begin() bool {
 	if *c.session.SetuppedTransport() == gortsplib.TransportTCP {
 		p.out = &tcpSender{conn: c.conn}
 	} else {
+		p.paced = true
 		p.out = newUDPSender(s.rtp, s.rtcp, func(n int) { s.counts.lost.Add(int64(n)) })
 	}
 	c.viewer = p

@@ -45,58 +45,128 @@ const (
 	maxReorder = 5
 )
 
-// catchUp sends everything from the newest key frame to now, with the stamps
-// of pictures squeezed together before the live edge. A player thus decodes
-// them as fast as it can, shows the newest one and is not behind. From the edge
-// on stamps are the camera's.
+// catchUp sends everything from the newest key frame to now. In fast mode the
+// stamps of the pictures are squeezed together before the live edge: a player
+// decodes them as fast as it can, shows the newest one and is not behind. From
+// the edge on stamps are the camera's.
 func (v *viewer) catchUp(ctx context.Context, r *hub.Reader[media.Packets]) error {
-	var cached []media.Packets
-	for n := len(v.in); n == len(v.in); {
-		n, _ = r.TryRead(v.in[:])
-		cached = append(cached, v.in[:n]...)
-	}
-	clear(v.in[:])
+	cached := v.drain(r, nil)
 	if len(cached) == 0 {
 		return nil
 	}
 	for i := range cached {
-		if id := cached[i].Track.ID; id < len(v.lanes) && v.lanes[id].up {
-			v.observe(&v.lanes[id], &cached[i])
+		if l := v.lane(&cached[i]); l != nil && l.up {
+			v.observe(l, &cached[i])
 		}
 	}
-	newest := newestVideo(cached)
-	squeezed := make([]squeeze, len(v.lanes))
-	now := time.Now()
-	for i := range cached {
-		e := &cached[i]
-		ts := e.Timestamp()
-		switch {
-		case e.Track.ID >= len(v.lanes):
-			return errChanged
-		case newest == nil:
-		case e.Track.Kind == media.KindVideo:
-			s := &squeezed[e.Track.ID]
-			if s.stamps == nil {
-				*s = newSqueeze(cached, e.Track)
+	var c cache
+	if v.mode == startFast {
+		c = newCache(cached)
+	}
+	p := pacer{began: time.Now(), first: cached[0].Wall, unpaced: !v.paced}
+	for len(cached) > 0 {
+		for i := range cached {
+			e := &cached[i]
+			ts, ok := c.place(e)
+			if !ok {
+				continue
 			}
-			ts = s.apply(ts)
-		case newest.Wall.Sub(e.Wall) > edgeAudio:
-			continue
+			if err := p.wait(ctx, v, e); err != nil {
+				return err
+			}
+			if err := v.queue(e, ts, time.Now()); err != nil {
+				return err
+			}
 		}
-		if err := v.queue(e, ts, now); err != nil {
+		if err := v.flush(ctx, time.Now()); err != nil {
 			return err
 		}
-	}
-	return v.flush(ctx, now)
-}
-
-func newestVideo(cached []media.Packets) *media.Packets {
-	for i := len(cached) - 1; i >= 0; i-- {
-		if cached[i].Track.Kind == media.KindVideo {
-			return &cached[i]
-		}
+		cached, c = v.drain(r, cached), cache{} // what has come meanwhile is live
 	}
 	return nil
+}
+
+// cache says what becomes of the packets from the newest key frame to now. The
+// zero cache leaves them as they are.
+type cache struct {
+	newest   *media.Packets // video; nil leaves everything
+	squeezed map[int]squeeze
+}
+
+func newCache(es []media.Packets) cache {
+	c := cache{squeezed: make(map[int]squeeze)}
+	for i := range es {
+		if e := &es[i]; e.Track.Kind == media.KindVideo {
+			c.newest = e
+			if _, ok := c.squeezed[e.Track.ID]; !ok {
+				c.squeezed[e.Track.ID] = newSqueeze(es, e.Track)
+			}
+		}
+	}
+	return c
+}
+
+// place returns the stamp that e is sent with, and whether it is sent.
+func (c *cache) place(e *media.Packets) (ts uint32, ok bool) {
+	switch {
+	case c.newest == nil:
+		return e.Timestamp(), true
+	case e.Track.Kind == media.KindVideo:
+		s := c.squeezed[e.Track.ID]
+		return s.apply(e.Timestamp()), true
+	}
+	return e.Timestamp(), c.newest.Wall.Sub(e.Wall) <= edgeAudio
+}
+
+// drain returns all that can be read now, in the place of old.
+func (v *viewer) drain(r *hub.Reader[media.Packets], old []media.Packets) []media.Packets {
+	clear(old)
+	all := old[:0]
+	for n := len(v.in); n == len(v.in); {
+		var lost uint64
+		n, lost = r.TryRead(v.in[:])
+		v.counts.lost.Add(int64(lost))
+		all = append(all, v.in[:n]...)
+	}
+	clear(v.in[:])
+	return all
+}
+
+// pacer sends what is cached over UDP at a multiple of its own speed. Whoever
+// decodes between reading from the socket would lose what comes faster.
+type pacer struct {
+	unpaced bool
+	began   time.Time
+	first   time.Time // arrival of the first packet
+	ts      uint32    // of the last picture
+	begun   bool
+}
+
+// startSpeed is how many seconds of media are sent in one.
+const startSpeed = 5
+
+// wait flushes the picture before e and waits for the turn of e, if e begins a
+// picture.
+func (p *pacer) wait(ctx context.Context, v *viewer, e *media.Packets) error {
+	if p.unpaced || e.Track.Kind != media.KindVideo || p.begun && e.Timestamp() == p.ts {
+		return nil
+	}
+	p.begun, p.ts = true, e.Timestamp()
+	if err := v.flush(ctx, time.Now()); err != nil {
+		return err
+	}
+	d := time.Until(p.began.Add(e.Wall.Sub(p.first) / startSpeed))
+	if d < time.Millisecond {
+		return nil
+	}
+	turn := time.NewTimer(d)
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // squeeze maps the stamps of cached pictures to just before the live edge, in

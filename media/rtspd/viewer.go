@@ -43,9 +43,12 @@ type viewer struct {
 	lanes  []lane // by track ID
 	out    sender
 	mode   startMode
+	paced  bool // over UDP
 	counts *counts
 	epoch  time.Time // arrival of the first packet seen: zero of the clocks
 	in     [32]media.Packets
+
+	pictured time.Time // arrival of the last video
 }
 
 // run plays until ctx is done, the stream ends or the player fails. It returns why.
@@ -58,30 +61,57 @@ func (v *viewer) run(ctx context.Context) error {
 	defer r.Close()
 	v.counts.readers.Add(1)
 	defer v.counts.readers.Add(-1)
-	if v.mode == startFast {
+	if v.mode != startLive {
 		if err := v.catchUp(ctx, r); err != nil {
 			return err
 		}
 	}
+	held := 0
 	for {
-		n, lost, err := r.Read(ctx, v.in[:])
+		n, lost, err := r.Read(ctx, v.in[held:])
 		v.counts.lost.Add(int64(lost))
 		if err != nil {
 			return v.reason(ctx, err)
 		}
 		now := time.Now()
-		for i := range v.in[:n] {
-			e := &v.in[i]
-			if err := v.queue(e, e.Timestamp(), now); err != nil {
-				return err
-			}
+		if held += n; v.mayWait(v.in[:held], now) {
+			continue
 		}
-		err = v.flush(ctx, now)
-		clear(v.in[:n])
+		err = v.send(ctx, v.in[:held], now)
+		clear(v.in[:held])
+		held = 0
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// audioWait is how long audio waits for the next picture.
+const audioWait = 40 * time.Millisecond
+
+// mayWait tells whether what has been read is only audio that may go out with
+// the next picture: most cameras send two frames of audio to each of video, and
+// writing them apart would be most of what a viewer costs. No timer is needed,
+// since there is another look at each entry.
+func (v *viewer) mayWait(es []media.Packets, now time.Time) bool {
+	if len(es) == len(v.in) || now.Sub(es[0].Wall) > audioWait || now.Sub(v.pictured) > 2*audioWait {
+		return false
+	}
+	for i := range es {
+		if es[i].Track.Kind != media.KindAudio {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *viewer) send(ctx context.Context, es []media.Packets, now time.Time) error {
+	for i := range es {
+		if err := v.queue(&es[i], es[i].Timestamp(), now); err != nil {
+			return err
+		}
+	}
+	return v.flush(ctx, now)
 }
 
 func (v *viewer) reason(ctx context.Context, err error) error {
@@ -96,10 +126,10 @@ func (v *viewer) reason(ctx context.Context, err error) error {
 
 // queue hands the packets of e, stamped ts, to the sender.
 func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
-	if e.Track.ID >= len(v.lanes) {
+	l := v.lane(e)
+	if l == nil {
 		return errChanged
 	}
-	l := &v.lanes[e.Track.ID]
 	if e.Track != l.track {
 		if !l.fits(e.Track) {
 			return errChanged
@@ -108,6 +138,9 @@ func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
 	}
 	if !l.up {
 		return nil
+	}
+	if e.Track.Kind == media.KindVideo {
+		v.pictured = e.Wall
 	}
 	if ts == e.Timestamp() { // squeezed ones have been observed before
 		v.observe(l, e)
@@ -123,6 +156,14 @@ func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
 	l.packets += uint32(e.N)
 	l.octets += uint32(len(e.Wire) - e.N*(frameHeader+rtpHeader))
 	return nil
+}
+
+// lane returns where the packets of e go, nil if their track is new.
+func (v *viewer) lane(e *media.Packets) *lane {
+	if e.Track.ID >= len(v.lanes) {
+		return nil
+	}
+	return &v.lanes[e.Track.ID]
 }
 
 func (v *viewer) observe(l *lane, e *media.Packets) {
