@@ -14,6 +14,9 @@ DEADCODE    := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PLAYER  := daemon/web/assets/hls.light.min.js
 
+# silent runs a command that must succeed and print nothing.
+silent = out=$$($(1)) && test -z "$$out" || { echo "$$out"; exit 1; }
+
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
@@ -40,12 +43,12 @@ $(PLAYER): packaging/fetch-hlsjs.sh | deps
 	packaging/fetch-hlsjs.sh
 
 lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated idioms
-	@out=$$($(GOFUMPT) -l .); test -z "$$out" || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+	@echo gofumpt -l; $(call silent,$(GOFUMPT) -l .)
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
 	$(GOLANGCI) run ./...
-	@out=$$($(DEADCODE) -test ./...); test -z "$$out" || { echo "nobody calls:"; echo "$$out"; exit 1; }
-	@out=$$($(GO) fix -diff ./...); test -z "$$out" || { echo "go fix would change:"; echo "$$out"; exit 1; }
+	@echo deadcode -test; $(call silent,$(DEADCODE) -test ./...)
+	@echo go fix -diff; $(call silent,$(GO) fix -diff ./...)
 
 race: deps ## all tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 25m ./...
