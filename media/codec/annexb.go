@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // startCode is the four-byte form of H.264 §B.1.
@@ -47,7 +48,7 @@ func SplitAnnexB(nals [][]byte, b []byte) [][]byte {
 		var n []byte
 		n, b, ok = bytes.Cut(b, []byte(startCode[1:]))
 		if n = bytes.TrimRight(n, "\x00"); len(n) > 0 {
-			nals = append(nals, n[:len(n):len(n)])
+			nals = append(nals, slices.Clip(n))
 		}
 	}
 	return nals

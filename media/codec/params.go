@@ -26,7 +26,7 @@ const UnknownDepth = -1
 type Video struct {
 	Width, Height int     // pixels after cropping
 	FrameRate     float64 // pictures per second, 0 if not told
-	Depth         int     // pictures that may precede another in decoding and follow it in output; UnknownDepth if not told
+	Depth         int     // pictures that may be decoded before another and shown after it; UnknownDepth if not told
 	Fields        bool    // a picture may be one field, so two may share a time stamp
 	FrameNumBits  int     // H.264: length of frame_num; 0 if slice headers cannot be read with this SPS alone
 }

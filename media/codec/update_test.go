@@ -193,8 +193,9 @@ func TestNALUnits(t *testing.T) {
 			if got := ClassOf(tc.codec, tc.nal); got != tc.class {
 				t.Errorf("class %d, want %d", got, tc.class)
 			}
-			if IsKey(tc.codec, tc.nal) != tc.key || StartsPicture(tc.codec, tc.nal) != tc.starts || IsSEI(tc.codec, tc.nal) != tc.sei {
-				t.Errorf("key %v, starts %v, SEI %v", IsKey(tc.codec, tc.nal), StartsPicture(tc.codec, tc.nal), IsSEI(tc.codec, tc.nal))
+			key, starts, sei := IsKey(tc.codec, tc.nal), StartsPicture(tc.codec, tc.nal), IsSEI(tc.codec, tc.nal)
+			if key != tc.key || starts != tc.starts || sei != tc.sei {
+				t.Errorf("key %v, starts %v, SEI %v", key, starts, sei)
 			}
 		})
 	}

@@ -57,7 +57,10 @@ func TestAAC(t *testing.T) {
 			[]sent{{ts: 0, marker: true, payload: au("a", "b")}},
 			"0:a 2048:b ",
 		},
-		{"a marker that is never set", aacTrack(nil), []sent{{ts: 9, payload: au("abc")}, {ts: 10, payload: au("d")}}, "9:abc 10:d "},
+		{"a marker that is never set", aacTrack(nil), []sent{
+			{ts: 9, payload: au("abc")},
+			{ts: 10, payload: au("d")},
+		}, "9:abc 10:d "},
 		{
 			"other lengths of the header fields",
 			aacTrack(map[string]string{"sizelength": "6", "indexlength": "2", "indexdeltalength": "2"}),
@@ -68,7 +71,8 @@ func TestAAC(t *testing.T) {
 			"a frame in parts, each with the size of the whole",
 			aacTrack(nil),
 			[]sent{
-				{ts: 5, payload: "\x00\x10\x3e\x80" + long[:1300]}, {ts: 5, marker: true, payload: "\x00\x10\x3e\x80" + long[1300:]},
+				{ts: 5, payload: "\x00\x10\x3e\x80" + long[:1300]},
+				{ts: 5, marker: true, payload: "\x00\x10\x3e\x80" + long[1300:]},
 				{ts: 6, marker: true, payload: au("n")},
 			},
 			"5:" + long + " 6:n ",
@@ -77,7 +81,9 @@ func TestAAC(t *testing.T) {
 			"a frame in parts, each with its own size",
 			aacTrack(nil),
 			[]sent{
-				{ts: 5, payload: au(long[:1300])}, {ts: 5, marker: true, payload: au(long[1300:])}, {ts: 6, marker: true, payload: au("n")},
+				{ts: 5, payload: au(long[:1300])},
+				{ts: 5, marker: true, payload: au(long[1300:])},
+				{ts: 6, marker: true, payload: au("n")},
 			},
 			"5:" + long + " 6:n ",
 		},
@@ -93,10 +99,25 @@ func TestAAC(t *testing.T) {
 			[]sent{{ts: 5, marker: true, payload: au("a")}, {ts: 7, marker: true, payload: au("b", "c"), skip: 1}},
 			"5:a 7:b! 1031:c ",
 		},
-		{"go2rtc@8399edce: ADTS in place of AU headers", aacTrack(nil), []sent{{ts: 0, payload: adts("ab") + adts("c")}}, "0:ab 1024:c "},
-		{"ADTS behind AU headers", aacTrack(nil), []sent{{ts: 0, marker: true, payload: au(adts("ab"), adts("c"))}}, "0:ab 1024:c "},
-		{"headers that promise more than there is", aacTrack(nil), []sent{{ts: 0, marker: true, payload: "\x00\x20\x00\x08\x07\xf8ab"}, {ts: 1, marker: true, payload: au("n")}}, "0:a 1:n "},
-		{"nothing but a length", aacTrack(nil), []sent{{ts: 0, payload: "\x00\x10"}, {ts: 1, payload: "\x00"}, {ts: 2, marker: true, payload: au("n")}}, "2:n "},
+		{
+			"go2rtc@8399edce: ADTS in place of AU headers", aacTrack(nil),
+			[]sent{{ts: 0, payload: adts("ab") + adts("c")}},
+			"0:ab 1024:c ",
+		},
+		{
+			"ADTS behind AU headers", aacTrack(nil),
+			[]sent{{ts: 0, marker: true, payload: au(adts("ab"), adts("c"))}},
+			"0:ab 1024:c ",
+		},
+		{"headers that promise more than there is", aacTrack(nil), []sent{
+			{ts: 0, marker: true, payload: "\x00\x20\x00\x08\x07\xf8ab"},
+			{ts: 1, marker: true, payload: au("n")},
+		}, "0:a 1:n "},
+		{"nothing but a length", aacTrack(nil), []sent{
+			{ts: 0, payload: "\x00\x10"},
+			{ts: 1, payload: "\x00"},
+			{ts: 2, marker: true, payload: au("n")},
+		}, "2:n "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b strings.Builder

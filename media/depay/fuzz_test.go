@@ -95,29 +95,44 @@ func fuzzVideo(f *testing.F, c media.Codec) {
 
 func FuzzH264(f *testing.F) {
 	f.Add(pack([]sent{
-		{ts: 1, payload: stap(sps, pps, sei)}, {ts: 1, payload: "\x7c\x85\x88i"}, {ts: 1, payload: "\x7c\x45dr"},
-		{ts: 2, marker: true, payload: p1}, {ts: 3, payload: p2, skip: 1}, {ts: 3, payload: pps}, {ts: 3, marker: true, payload: p2b},
+		{ts: 1, payload: stap(sps, pps, sei)},
+		{ts: 1, payload: "\x7c\x85\x88i"},
+		{ts: 1, payload: "\x7c\x45dr"},
+		{ts: 2, marker: true, payload: p1},
+		{ts: 3, payload: p2, skip: 1},
+		{ts: 3, payload: pps},
+		{ts: 3, marker: true, payload: p2b},
 	}))
-	f.Add(pack([]sent{{ts: 1, payload: "\x00\x00\x00\x01" + sps + "\x00\x00\x01" + idr}, {ts: 2, payload: "\x7a\x00\x03\x00\x04\x00\x00\x00" + p1}}))
+	f.Add(pack([]sent{
+		{ts: 1, payload: "\x00\x00\x00\x01" + sps + "\x00\x00\x01" + idr},
+		{ts: 2, payload: "\x7a\x00\x03\x00\x04\x00\x00\x00" + p1},
+	}))
 	fuzzVideo(f, media.CodecH264)
 }
 
 func FuzzH265(f *testing.F) {
 	f.Add(pack([]sent{
-		{ts: 1, payload: "\x60\x01\x00\x03\x40\x01v\x00\x04\x26\x01\x80i"}, {ts: 2, payload: "\x62\x01\x81\x80i"},
-		{ts: 2, payload: "\x62\x01\x41r"}, {ts: 3, marker: true, payload: "\x64\x01\x26\x30ext\x80idr"},
+		{ts: 1, payload: "\x60\x01\x00\x03\x40\x01v\x00\x04\x26\x01\x80i"},
+		{ts: 2, payload: "\x62\x01\x81\x80i"},
+		{ts: 2, payload: "\x62\x01\x41r"},
+		{ts: 3, marker: true, payload: "\x64\x01\x26\x30ext\x80idr"},
 	}))
 	fuzzVideo(f, media.CodecH265)
 }
 
 func FuzzAAC(f *testing.F) {
 	f.Add(pack([]sent{{ts: 1, marker: true, payload: au("a", "bb")}, {ts: 2, payload: adts("x") + adts("yy")}}), uint8(0))
-	f.Add(pack([]sent{{ts: 1, payload: "\x00\x10\x3e\x80abc"}, {ts: 1, marker: true, payload: "\x00\x10\x3e\x80def"}}), uint8(0))
+	f.Add(pack([]sent{
+		{ts: 1, payload: "\x00\x10\x3e\x80abc"}, {ts: 1, marker: true, payload: "\x00\x10\x3e\x80def"},
+	}), uint8(0))
 	f.Add(pack([]sent{{ts: 1, payload: "\x03ab"}, {ts: 1, marker: true, payload: "c"}}), uint8(1))
 	f.Add(pack([]sent{{ts: 1, marker: true, payload: "\x40\x00\x23\x20\x3f\xc0\x01c"}}), uint8(2))
 	tracks := []media.Track{
 		*aacTrack(nil),
-		{Codec: media.CodecAAC, ClockRate: 48000, RTPMap: "MP4A-LATM/48000/2", FMTP: map[string]string{"cpresent": "0", "config": "400023203fc0"}},
+		{
+			Codec: media.CodecAAC, ClockRate: 48000, RTPMap: "MP4A-LATM/48000/2",
+			FMTP: map[string]string{"cpresent": "0", "config": "400023203fc0"},
+		},
 		{Codec: media.CodecAAC, ClockRate: 48000, RTPMap: "MP4A-LATM/48000/2"},
 	}
 	f.Fuzz(func(t *testing.T, b []byte, which uint8) {

@@ -42,8 +42,15 @@ func TestTheMarkerReleasesPicturesOnceItHasProvedTrue(t *testing.T) {
 		{
 			"never where it is on every slice",
 			[]sent{
-				marked(1), {ts: 1, marker: true, payload: p1b}, marked(2), {ts: 2, marker: true, payload: p1b},
-				marked(3), {ts: 3, marker: true, payload: p1b}, marked(4), {ts: 4, marker: true, payload: p1b}, marked(5),
+				marked(1),
+				{ts: 1, marker: true, payload: p1b},
+				marked(2),
+				{ts: 2, marker: true, payload: p1b},
+				marked(3),
+				{ts: 3, marker: true, payload: p1b},
+				marked(4),
+				{ts: 4, marker: true, payload: p1b},
+				marked(5),
 			},
 			"1@2 2@4 3@6 4@8 ",
 		},
@@ -51,7 +58,11 @@ func TestTheMarkerReleasesPicturesOnceItHasProvedTrue(t *testing.T) {
 			"no more after it has lied, at the price of one picture",
 			[]sent{
 				marked(1), marked(2), marked(3), marked(4),
-				marked(5), {ts: 5, marker: true, payload: p1b}, marked(6), {ts: 6, marker: true, payload: p1b}, marked(7),
+				marked(5),
+				{ts: 5, marker: true, payload: p1b},
+				marked(6),
+				{ts: 6, marker: true, payload: p1b},
+				marked(7),
 			},
 			"1@1 2@2 3@3 4@3 5@4 6@8 ",
 		},
@@ -101,7 +112,9 @@ func TestLimitsOfAnAccessUnit(t *testing.T) {
 
 func TestMemoryOfNALUnits(t *testing.T) {
 	packets := wire([]sent{
-		{ts: 1, payload: stap(sps, pps)}, {ts: 1, payload: "\x7c\x85\x88i"}, {ts: 1, payload: "\x7c\x45dr"},
+		{ts: 1, payload: stap(sps, pps)},
+		{ts: 1, payload: "\x7c\x85\x88i"},
+		{ts: 1, payload: "\x7c\x45dr"},
 		{ts: 2, marker: true, payload: p1},
 	})
 	aus := decode(t, &trackH264, packets, true)
@@ -138,13 +151,20 @@ func TestH265(t *testing.T) {
 		{
 			"go2rtc#2296: aggregates",
 			&track,
-			[]sent{{ts: 1, marker: true, payload: "\x60\x01\x00\x03" + vps + "\x00\x06" + idr}, {ts: 2, marker: true, payload: trail}},
+			[]sent{
+				{ts: 1, marker: true, payload: "\x60\x01\x00\x03" + vps + "\x00\x06" + idr},
+				{ts: 2, marker: true, payload: trail},
+			},
 			"1 key: 400176 260180696472\n2: 02018074\n",
 		},
 		{
 			"fragments",
 			&track,
-			[]sent{{ts: 1, payload: "\x62\x01\x93\x80i"}, {ts: 1, payload: "\x62\x01\x13d"}, {ts: 1, marker: true, payload: "\x62\x01\x53r"}},
+			[]sent{
+				{ts: 1, payload: "\x62\x01\x93\x80i"},
+				{ts: 1, payload: "\x62\x01\x13d"},
+				{ts: 1, marker: true, payload: "\x62\x01\x53r"},
+			},
 			"1 key: 260180696472\n",
 		},
 		{
@@ -159,7 +179,8 @@ func TestH265(t *testing.T) {
 			[]sent{
 				{ts: 1, payload: "\x60\x01\x00\x01\x00\x03" + vps + "\x01\x00\x06" + idr},
 				{ts: 2, payload: "\x02\x01\x00\x05\x80t"},
-				{ts: 3, payload: "\x62\x01\x81\x00\x06\x80"}, {ts: 3, marker: true, payload: "\x62\x01\x41t"},
+				{ts: 3, payload: "\x62\x01\x81\x00\x06\x80"},
+				{ts: 3, marker: true, payload: "\x62\x01\x41t"},
 			},
 			"1 key: 400176 260180696472\n2: 02018074\n3: 02018074\n",
 		},

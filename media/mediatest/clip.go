@@ -134,7 +134,8 @@ func clipFile(tb testing.TB, kind Kind) string {
 	video, audio := kind.recipe()
 	args := strings.Fields("-nostdin -v error -y")
 	if video != nil {
-		args = append(args, "-f", "lavfi", "-i", fmt.Sprintf("testsrc2=s=%s:r=%d:d=%d", size, clipFPS, clipLength/time.Second))
+		source := fmt.Sprintf("testsrc2=s=%s:r=%d:d=%d", size, clipFPS, clipLength/time.Second)
+		args = append(args, "-f", "lavfi", "-i", source)
 	}
 	if audio != nil {
 		args = append(args, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:d=9,aformat=channel_layouts=stereo")
@@ -152,7 +153,7 @@ func clipFile(tb testing.TB, kind Kind) string {
 		return file
 	}
 	made := filepath.Join(tb.TempDir(), "clip.mp4")
-	if out, err := exec.Command("ffmpeg", append(args, made)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(tb.Context(), "ffmpeg", append(args, made)...).CombinedOutput(); err != nil {
 		tb.Fatalf("cannot make clip %s: %v\n%s", kind, err, out)
 	}
 	if err := place(made, file); err != nil {

@@ -35,7 +35,9 @@ const (
 
 func newRig(tb testing.TB, kind Kind) *rig {
 	tb.Helper()
-	r := &rig{stream: hub.NewStream("suite"), clip: MakeClip(tb, kind), large: MakeClip(tb, H264Large), gap: map[int]bool{}}
+	r := &rig{
+		stream: hub.NewStream("suite"), clip: MakeClip(tb, kind), large: MakeClip(tb, H264Large), gap: map[int]bool{},
+	}
 	r.pack = NewPacketizer(tb, r.clip.Tracks)
 	r.stream.SetTracks(append([]*media.Track(nil), r.clip.Tracks...))
 	tb.Cleanup(r.stream.Close)

@@ -91,7 +91,7 @@ func (x Suite) start(ctx context.Context, s *hub.Stream) *session {
 // end stops the output and returns what its peer got.
 func (r *session) end() ([]Received, error) {
 	r.stop()
-	if !within(r.done, stopIn) {
+	if !soon(r.done) {
 		return nil, fmt.Errorf("still running %v after it was stopped", stopIn)
 	}
 	r.mu.Lock()
@@ -109,8 +109,9 @@ func (r *session) running() error {
 	}
 }
 
-func within(done <-chan struct{}, d time.Duration) bool {
-	timer := time.NewTimer(d)
+// soon tells whether done was closed in time.
+func soon(done <-chan struct{}) bool {
+	timer := time.NewTimer(stopIn)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -141,7 +142,7 @@ func (x Suite) newParameters(ctx context.Context, r *rig) error {
 	}
 	err = errors.Join(err, r.play(ctx, 3*time.Second, live))
 	if x.Fixed {
-		if within(out.done, stopIn) {
+		if soon(out.done) {
 			return err
 		}
 		_, e := out.end()
@@ -188,7 +189,7 @@ func (x Suite) slowPeer(ctx context.Context, r *rig) error {
 		err = fmt.Errorf("a reader beside it saw %d units", n)
 	}
 	cancel()
-	if !within(done, stopIn) {
+	if !soon(done) {
 		err = errors.Join(err, fmt.Errorf("still running %v after it was stopped, with a peer that reads nothing", stopIn))
 	}
 	return err
@@ -209,7 +210,7 @@ func (x Suite) end(ctx context.Context, r *rig) error {
 	out := x.start(ctx, r.stream)
 	err := r.play(ctx, 1200*time.Millisecond, live)
 	r.stream.Close()
-	if !within(out.done, stopIn) {
+	if !soon(out.done) {
 		err = errors.Join(err, fmt.Errorf("still running %v after the stream ended", stopIn))
 	}
 	_, e := out.end()

@@ -69,11 +69,31 @@ func TestAudioStaysWithVideo(t *testing.T) {
 		most time.Duration
 	}{
 		{"arrival times alone, no drift", camera{jitter: 30 * ms}, time.Minute, 40 * ms},
-		{"reports correct what arrival times got wrong", camera{latency: 300 * ms, jitter: 10 * ms, reports: 5 * time.Second}, time.Minute, 25 * ms},
-		{"reports of a clock in 1970", camera{latency: 300 * ms, jitter: 10 * ms, reports: 5 * time.Second, wall: -56 * year}, time.Minute, 25 * ms},
-		{"audio clock 0.1 % slow for a day, with reports", camera{drift: -1e-3, jitter: 30 * ms, reports: 5 * time.Second}, 24 * time.Hour, 50 * ms},
-		{"audio clock 0.1 % fast for a day, with reports", camera{drift: 1e-3, jitter: 30 * ms, reports: 5 * time.Second}, 24 * time.Hour, 50 * ms},
-		{"go2rtc#2303: audio clock slow for a day, no reports", camera{drift: -1e-4, jitter: 30 * ms}, 24 * time.Hour, 200 * ms},
+		{
+			"reports correct what arrival times got wrong",
+			camera{latency: 300 * ms, jitter: 10 * ms, reports: 5 * time.Second},
+			time.Minute, 25 * ms,
+		},
+		{
+			"reports of a clock in 1970",
+			camera{latency: 300 * ms, jitter: 10 * ms, reports: 5 * time.Second, wall: -56 * year},
+			time.Minute, 25 * ms,
+		},
+		{
+			"audio clock 0.1 % slow for a day, with reports",
+			camera{drift: -1e-3, jitter: 30 * ms, reports: 5 * time.Second},
+			24 * time.Hour, 50 * ms,
+		},
+		{
+			"audio clock 0.1 % fast for a day, with reports",
+			camera{drift: 1e-3, jitter: 30 * ms, reports: 5 * time.Second},
+			24 * time.Hour, 50 * ms,
+		},
+		{
+			"go2rtc#2303: audio clock slow for a day, no reports",
+			camera{drift: -1e-4, jitter: 30 * ms},
+			24 * time.Hour, 200 * ms,
+		},
 		{"audio clock fast for a day, no reports", camera{drift: 1e-4, jitter: 30 * ms}, 24 * time.Hour, 200 * ms},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

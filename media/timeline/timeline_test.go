@@ -42,74 +42,107 @@ func TestQuirks(t *testing.T) {
 		{
 			"Intelbras, mediamtx#6255: one frame 9,800 s back", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {-9800 * time.Second, 80 * ms, false, 80 * ms, false},
-				{120 * ms, 120 * ms, false, 120 * ms, false}, {160 * ms, 160 * ms, false, 160 * ms, false},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{-9800 * time.Second, 80 * ms, false, 80 * ms, false},
+				{120 * ms, 120 * ms, false, 120 * ms, false},
+				{160 * ms, 160 * ms, false, 160 * ms, false},
 			},
 		},
 		{
 			"Intelbras, mediamtx#6255: one frame 37,600 s ahead, then one more", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {37600 * time.Second, 80 * ms, false, 80 * ms, false},
-				{37600*time.Second + 40*ms, 120 * ms, false, 120 * ms, false}, {160 * ms, 160 * ms, false, 160 * ms, false},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{37600 * time.Second, 80 * ms, false, 80 * ms, false},
+				{37600*time.Second + 40*ms, 120 * ms, false, 120 * ms, false},
+				{160 * ms, 160 * ms, false, 160 * ms, false},
 			},
 		},
 		{
 			"the clock steps back by an hour and stays", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {-hour, 80 * ms, false, 80 * ms, false},
-				{40*ms - hour, 120 * ms, false, 120 * ms, false}, {80*ms - hour, 160 * ms, false, 160 * ms, true},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{-hour, 80 * ms, false, 80 * ms, false},
+				{40*ms - hour, 120 * ms, false, 120 * ms, false},
+				{80*ms - hour, 160 * ms, false, 160 * ms, true},
 				{120*ms - hour, 200 * ms, false, 200 * ms, false},
 			},
 		},
 		{
 			"the clock steps ahead by an hour and stays", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {hour, 80 * ms, false, 80 * ms, false},
-				{hour + 40*ms, 120 * ms, false, 120 * ms, false}, {hour + 80*ms, 160 * ms, false, 160 * ms, true},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{hour, 80 * ms, false, 80 * ms, false},
+				{hour + 40*ms, 120 * ms, false, 120 * ms, false},
+				{hour + 80*ms, 160 * ms, false, 160 * ms, true},
 				{hour + 120*ms, 200 * ms, false, 200 * ms, false},
 			},
 		},
 		{
 			"implausible frames that do not agree are no new time line", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {hour, 80 * ms, false, 80 * ms, false},
-				{-hour, 120 * ms, false, 120 * ms, false}, {2 * hour, 160 * ms, false, 160 * ms, false},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{hour, 80 * ms, false, 80 * ms, false},
+				{-hour, 120 * ms, false, 120 * ms, false},
+				{2 * hour, 160 * ms, false, 160 * ms, false},
 				{200 * ms, 200 * ms, false, 200 * ms, false},
 			},
 		},
 		{
 			"two frames with one stamp", video,
-			[]step{{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {40 * ms, 40 * ms, false, 41 * ms, false}, {80 * ms, 80 * ms, false, 80 * ms, false}},
+			[]step{
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{40 * ms, 40 * ms, false, 41 * ms, false},
+				{80 * ms, 80 * ms, false, 80 * ms, false},
+			},
 		},
 		{
 			"a clock that stands still goes on by arrival", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false}, {40 * ms, 80 * ms, false, 80 * ms, false},
-				{40 * ms, 120 * ms, false, 120 * ms, false}, {40 * ms, 160 * ms, false, 160 * ms, false},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
+				{40 * ms, 80 * ms, false, 80 * ms, false},
+				{40 * ms, 120 * ms, false, 120 * ms, false},
+				{40 * ms, 160 * ms, false, 160 * ms, false},
 			},
 		},
 		{
 			"B-frames are stamped before their predecessors", reordered,
 			[]step{
-				{}, {160 * ms, 40 * ms, false, 160 * ms, false}, {80 * ms, 80 * ms, false, 80 * ms, false},
-				{40 * ms, 120 * ms, false, 40 * ms, false}, {120 * ms, 160 * ms, false, 120 * ms, false},
+				{},
+				{160 * ms, 40 * ms, false, 160 * ms, false},
+				{80 * ms, 80 * ms, false, 80 * ms, false},
+				{40 * ms, 120 * ms, false, 40 * ms, false},
+				{120 * ms, 160 * ms, false, 120 * ms, false},
 			},
 		},
 		{
 			"eight seconds of silence and then all of it at once", video,
 			[]step{
-				{}, {40 * ms, 8 * time.Second, false, 40 * ms, false}, {80 * ms, 8 * time.Second, false, 80 * ms, false},
+				{},
+				{40 * ms, 8 * time.Second, false, 40 * ms, false},
+				{80 * ms, 8 * time.Second, false, 80 * ms, false},
 				{8 * time.Second, 8 * time.Second, false, 8 * time.Second, false},
 			},
 		},
 		{
 			"a day of silence", video,
-			[]step{{}, {24 * hour, 24 * hour, false, 24 * hour, false}, {24*hour + 40*ms, 24*hour + 40*ms, false, 24*hour + 40*ms, false}},
+			[]step{
+				{},
+				{24 * hour, 24 * hour, false, 24 * hour, false},
+				{24*hour + 40*ms, 24*hour + 40*ms, false, 24*hour + 40*ms, false},
+			},
 		},
 		{
 			"a new connection goes on by the arrival clock", video,
 			[]step{
-				{}, {40 * ms, 40 * ms, false, 40 * ms, false},
+				{},
+				{40 * ms, 40 * ms, false, 40 * ms, false},
 				{-7 * hour, 20 * time.Second, true, 20 * time.Second, true},
 				{40*ms - 7*hour, 20*time.Second + 30*ms, false, 20*time.Second + 40*ms, false},
 			},
@@ -117,8 +150,10 @@ func TestQuirks(t *testing.T) {
 		{
 			"a new connection right after a burst does not go back", video,
 			[]step{
-				{}, {time.Second, 40 * ms, false, time.Second, false},
-				{0, 40 * ms, true, time.Second + ms, true}, {40 * ms, 80 * ms, false, time.Second + 41*ms, false},
+				{},
+				{time.Second, 40 * ms, false, time.Second, false},
+				{0, 40 * ms, true, time.Second + ms, true},
+				{40 * ms, 80 * ms, false, time.Second + 41*ms, false},
 			},
 		},
 	} {
