@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -40,19 +41,9 @@ type ConfigStatus struct {
 	Generation int           `json:"generation"`
 	Hash       string        `json:"hash"` // of the files as they were read last
 	AppliedAt  *time.Time    `json:"applied_at"`
-	Errors     []ConfigError `json:"errors"`   // why the files were rejected
+	Errors     config.Errors `json:"errors"`   // why the files were rejected
 	Problems   []string      `json:"problems"` // what was applied but does not work, e.g. a port in use
-	Warnings   []string      `json:"warnings"`
-}
-
-// ConfigError is one mistake in a file.
-type ConfigError struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Key     string `json:"key"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	Warnings   config.Errors `json:"warnings"`
 }
 
 type server struct{ Config }

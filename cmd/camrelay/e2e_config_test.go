@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestConfigEdits changes the file a hundred times, some of them for the
+// worse, while somebody watches a camera that is in it all the time.
+func TestConfigEdits(t *testing.T) {
+	cams, rtmp := startGstCams(t, "0"), startRTMPSink(t)
+	base := fmt.Sprintf(`version: 1
+access: {view: open}
+hls: {window: 60s}
+cameras:
+  watched: {url: "%s"}
+`, cams.url("/h264"))
+	b := startBox(t, base+fmt.Sprintf("pushes:\n  keeps: {camera: watched, url: \"%s\"}\n", rtmp.url("keeps")))
+	b.awaitActive("watched")
+	b.awaitPush("keeps", "active")
+	viewer := startLongViewer(t, b.rtsp("watched"))
+	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	push := fmt.Sprintf("pushes:\n  keeps: {camera: watched, url: \"%s\"}\n", rtmp.url("keeps"))
+	for i := range 100 {
+		edit := base
+		if i%3 != 0 {
+			edit += fmt.Sprintf("  other%d: {url: \"%s\", keep: ondemand}\n", i%7, cams.url("/video"))
+		}
+		edit += push
+		if i%4 == 1 {
+			edit += fmt.Sprintf("  more%d: {camera: watched, url: \"%s\"}\n", i%5, rtmp.url("more"))
+		}
+		if i%5 == 2 {
+			edit = strings.Replace(edit, "url:", "ulr:", 1)
+		}
+		b.write(edit)
+		waitFor(t, time.Duration(10+i%7*60)*time.Millisecond)
+	}
+	b.write(base + "  last: {url: \"" + cams.url("/video") + "\"}\n" + push)
+	eventually(t, 20*time.Second, "the last file is in force", func() error {
+		st, err := b.status()
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, c := range st.Cameras {
+			names = append(names, c.Name)
+		}
+		if got := strings.Join(names, " "); got != "last watched" || len(st.Pushes) != 1 || st.Config.State != "applied" {
+			return fmt.Errorf("cameras %s, %d pushes, config %s", got, len(st.Pushes), st.Config.State)
+		}
+		return nil
+	})
+	if p, err := b.push("keeps"); err != nil || len(p.Transitions) > 2 {
+		t.Errorf("the push that was never edited: %+v, %v", p.RunStatus, err)
+	}
+	if c, err := b.camera("watched"); err != nil || len(c.Transitions) > 2 || c.Lost != 0 {
+		t.Errorf("the camera that was never edited: %+v, %v", c.RunStatus, err)
+	}
+	list, err := b.playlist("watched")
+	if err != nil || strings.Contains(list, "DISCONTINUITY\n") || strings.Contains(list, "EXT-X-GAP") {
+		t.Errorf("HLS shows a gap (%v):\n%s", err, list)
+	}
+	viewer.frames()
+	b.stop()
+	checkRecording(t, rtmp.recording("keeps"))
+}
+
+// TestBrokenConfigIsNamed breaks the file of a running daemon: it says where,
+// and goes on.
+func TestBrokenConfigIsNamed(t *testing.T) {
+	cams := startGstCams(t, "0")
+	good := fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n", cams.url("/video"))
+	b := startBox(t, good)
+	b.awaitActive("gate")
+	b.write(strings.Replace(good, "url:", "ulr:", 1))
+	eventually(t, 10*time.Second, "the file is rejected", func() error {
+		st, err := b.status()
+		if err == nil && (st.Config.State != "rejected" || len(st.Config.Errors) == 0) {
+			err = fmt.Errorf("config %+v", st.Config)
+		}
+		if err == nil && (st.Config.Errors[0].Line != 4 || !strings.Contains(st.Config.Errors[0].Message, "ulr")) {
+			t.Fatalf("the mistake is in line 4, key ulr: %+v", st.Config.Errors)
+		}
+		return err
+	})
+	if c, err := b.camera("gate"); err != nil || c.State != "active" {
+		t.Errorf("the camera has suffered: %+v, %v", c.RunStatus, err)
+	}
+	b.write(good)
+	eventually(t, 10*time.Second, "the file is in force again", func() error {
+		st, err := b.status()
+		if err == nil && st.Config.State != "applied" {
+			err = fmt.Errorf("config %+v", st.Config)
+		}
+		return err
+	})
+}
+
+// TestShutdown ends the daemon under load: exit 0 within 5 s, nothing left.
+func TestShutdown(t *testing.T) {
+	cams, rtmp, srt := startGstCams(t, "0"), startRTMPSink(t), startSRTSink(t)
+	b := startBox(t, fmt.Sprintf(`version: 1
+access: {view: open}
+cameras:
+  gate: {url: "%s"}
+  gone: {url: "rtsp://127.0.0.1:%s/x"}
+pushes:
+  up-rtmp: {camera: gate, url: "%s"}
+  up-srt: {camera: gate, url: "%s"}
+  dead: {camera: gate, url: "srt://127.0.0.1:%s"}
+`, cams.url("/h264"), freePort(t, "tcp"), rtmp.url("gate"), srt.url(), freePort(t, "udp")))
+	b.awaitActive("gate")
+	b.awaitPush("up-rtmp", "active")
+	b.awaitPush("up-srt", "active")
+	viewer := startLongViewer(t, b.rtsp("gate"))
+	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	if _, err := b.playlist("gate"); err != nil {
+		t.Error(err)
+	}
+	asked := time.Now()
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-b.ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("still there 10 s after SIGTERM")
+	}
+	// The promise is 5 s; it is a bound on lost data, not a speed.
+	if took := time.Since(asked); took > 5*time.Second {
+		t.Errorf("ended %v after SIGTERM, want at most 5 s", took)
+	}
+	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	access, err := os.ReadFile(rtmp.dir + "/access.log")
+	if err != nil || !strings.Contains(string(access), "PUBLISH") {
+		t.Errorf("nginx has logged no publisher that left: %q, %v", access, err)
+	}
+	decode(t, time.Minute, "-i", rtmp.recording("gate"))
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"camrelay/daemon/api"
+)
+
+// The end-to-end tests run the binary itself, built with the race detector,
+// between cameras and sinks that are not ours.
+
+// binEnv names the environment variable by which TestMain hands over the path
+// of the binary under test.
+const binEnv = "CAMRELAY_TEST_BIN"
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "camrelay-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "camrelay")
+	out, err := exec.Command("go", "build", "-race", "-o", bin, ".").CombinedOutput()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cannot build the binary under test: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv(binEnv, bin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// box is a running daemon.
+type box struct {
+	t      testing.TB
+	dir    string // config.yaml, runtime and state directories
+	cmd    *exec.Cmd
+	client *http.Client // speaks to the API's socket
+	ended  chan struct{}
+	log    *lockedBuffer
+}
+
+// startBox runs the daemon on the configuration; listeners that it does not
+// name are put on free loopback ports.
+func startBox(t testing.TB, config string) *box {
+	t.Helper()
+	b := &box{t: t, dir: t.TempDir(), ended: make(chan struct{}), log: &lockedBuffer{}}
+	runtime, err := os.MkdirTemp("/dev/shm", "camrelay-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(runtime) })
+	socket := filepath.Join(runtime, "api.sock")
+	b.client = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}
+	b.write(config)
+	b.cmd = exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", runtime,
+		"--state-dir", filepath.Join(b.dir, "state"))
+	b.cmd.Stderr, b.cmd.Stdout = b.log, b.log
+	b.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		b.cmd.Wait()
+		close(b.ended)
+	}()
+	t.Cleanup(func() {
+		b.stop()
+		if t.Failed() {
+			t.Logf("daemon's log:\n%s", b.log.tail(8000))
+		}
+	})
+	eventually(t, 20*time.Second, "the API answers", func() error { _, err := b.status(); return err })
+	return b
+}
+
+func (b *box) config() string { return filepath.Join(b.dir, "config.yaml") }
+
+// write replaces the configuration the way editors and fleet tools do: a new
+// file renamed over the old one.
+func (b *box) write(config string) {
+	b.t.Helper()
+	for _, section := range []string{"rtsp", "http", "api"} {
+		if !strings.Contains(config, "\n"+section+":") {
+			config += fmt.Sprintf("%s: {listen: \"127.0.0.1:0\"}\n", section)
+		}
+	}
+	next := b.config() + ".new"
+	if err := os.WriteFile(next, []byte(config), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Rename(next, b.config()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// stop sends SIGTERM and waits; it may be called more than once.
+func (b *box) stop() {
+	select {
+	case <-b.ended:
+		return
+	default:
+	}
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		b.t.Error(err)
+	}
+	select {
+	case <-b.ended:
+	case <-time.After(15 * time.Second):
+		b.t.Error("the daemon is still there 15 s after SIGTERM")
+		b.cmd.Process.Signal(syscall.SIGQUIT)
+		<-b.ended
+	}
+}
+
+func (b *box) status() (st api.Status, err error) {
+	err = b.get("/v1/status", &st)
+	return st, err
+}
+
+// get decodes the API's answer to a GET of path.
+func (b *box) get(path string, v any) error {
+	res, err := b.client.Get("http://box" + path)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", path, res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(v)
+}
+
+// addr returns the address on which a server listens: rtsp, http or api.
+func (b *box) addr(server string) string {
+	b.t.Helper()
+	st, err := b.status()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if st.Listeners[server] == "" {
+		b.t.Fatalf("no listener %q in %v", server, st.Listeners)
+	}
+	return st.Listeners[server]
+}
+
+func (b *box) rtsp(path string) string { return "rtsp://" + b.addr("rtsp") + "/" + path }
+
+func (b *box) http(path string) string { return "http://" + b.addr("http") + "/" + path }
+
+// camera returns the status of one camera.
+func (b *box) camera(name string) (api.CameraStatus, error) {
+	st, err := b.status()
+	if err != nil {
+		return api.CameraStatus{}, err
+	}
+	for _, c := range st.Cameras {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return api.CameraStatus{}, fmt.Errorf("no camera %s", name)
+}
+
+// awaitActive waits until the cameras deliver key frames.
+func (b *box) awaitActive(names ...string) {
+	b.t.Helper()
+	for _, name := range names {
+		eventually(b.t, 30*time.Second, name+" is active", func() error {
+			c, err := b.camera(name)
+			if err == nil && (c.State != "active" || c.LastKeyAge == nil) {
+				err = fmt.Errorf("state %s: %s", c.State, c.Reason)
+			}
+			return err
+		})
+	}
+}
+
+// push returns the status of one push.
+func (b *box) push(name string) (api.PushStatus, error) {
+	st, err := b.status()
+	if err != nil {
+		return api.PushStatus{}, err
+	}
+	for _, p := range st.Pushes {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return api.PushStatus{}, fmt.Errorf("no push %s", name)
+}
+
+// awaitPush waits until the push is in the state.
+func (b *box) awaitPush(name, state string) api.PushStatus {
+	b.t.Helper()
+	var last api.PushStatus
+	eventually(b.t, 60*time.Second, name+" is "+state, func() error {
+		p, err := b.push(name)
+		last = p
+		if err == nil && p.State != state {
+			err = fmt.Errorf("state %s: %s", p.State, p.Reason)
+		}
+		return err
+	})
+	return last
+}
+
+// eventually asks for a condition until it holds.
+func eventually(t testing.TB, limit time.Duration, what string, check func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not within %v: %s: %v", limit, what, err)
+		}
+	}
+}
+
+// gstCams are the cameras of testdata/gstcams.py.
+type gstCams struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Scanner
+	port string
+}
+
+// startGstCams starts the cameras on the port, "0" for any.
+func startGstCams(t testing.TB, port string) *gstCams {
+	t.Helper()
+	g := &gstCams{t: t, cmd: exec.Command("/usr/bin/python3", "testdata/gstcams.py", port)}
+	in, err := g.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := g.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.cmd.Stderr = os.Stderr
+	if err := g.cmd.Start(); err != nil {
+		t.Fatalf("cannot start GStreamer's cameras: %v", err)
+	}
+	t.Cleanup(g.kill)
+	g.in, g.out = in, bufio.NewScanner(out)
+	g.port = strings.TrimPrefix(g.line(), "ready ")
+	return g
+}
+
+func (g *gstCams) line() string {
+	g.t.Helper()
+	if !g.out.Scan() {
+		g.t.Fatal("GStreamer's cameras have ended")
+	}
+	return g.out.Text()
+}
+
+func (g *gstCams) command(c string) string {
+	g.t.Helper()
+	if _, err := io.WriteString(g.in, c+"\n"); err != nil {
+		g.t.Fatal(err)
+	}
+	return g.line()
+}
+
+// counts returns the video and audio frames that each mount has sent.
+func (g *gstCams) counts() map[string][2]int {
+	g.t.Helper()
+	var c map[string][2]int
+	if err := json.Unmarshal([]byte(g.command("count")), &c); err != nil {
+		g.t.Fatal(err)
+	}
+	return c
+}
+
+func (g *gstCams) url(mount string) string { return "rtsp://127.0.0.1:" + g.port + mount }
+
+// kill ends the cameras like a power cut.
+func (g *gstCams) kill() {
+	g.cmd.Process.Kill()
+	g.cmd.Wait()
+}

@@ -1,0 +1,36 @@
+// usage: node page.mjs URL DIR
+// Opens the page, clicks the first camera, waits until it plays, and stores
+// two screenshots of the player, DIR/1.png and DIR/2.png, a second apart.
+import { chromium } from "playwright-core";
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+
+const [url, dir] = process.argv.slice(2);
+const context = await chromium.launchPersistentContext(mkdtempSync(join(dir, "profile-")), {
+  executablePath: "/usr/bin/chromium",
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+});
+try {
+  const page = await context.newPage();
+  page.on("console", (m) => console.log("console:", m.text()));
+  page.on("pageerror", (e) => console.log("page error:", e.message));
+  await page.goto(url);
+  await page.click("#cameras button");
+  await page.waitForFunction(() => document.getElementById("video").currentTime > 0, null, { timeout: 30000 });
+  const at = () => page.evaluate(() => {
+    const v = document.getElementById("video");
+    return { time: v.currentTime, width: v.videoWidth, frames: v.getVideoPlaybackQuality().totalVideoFrames };
+  });
+  const before = await at();
+  await page.locator("#video").screenshot({ path: join(dir, "1.png") });
+  await page.waitForFunction((t) => document.getElementById("video").currentTime > t + 1, before.time, { timeout: 30000 });
+  await page.locator("#video").screenshot({ path: join(dir, "2.png") });
+  await page.screenshot({ path: join(dir, "page.png"), fullPage: true });
+  const after = await at();
+  console.log(JSON.stringify({ before, after, problem: await page.textContent("#problem"), hls: await page.evaluate(() => !!window.Hls) }));
+  if (after.width === 0 || after.frames <= before.frames) throw new Error("no pictures decoded");
+} finally {
+  await context.close();
+}

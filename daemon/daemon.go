@@ -1,0 +1,209 @@
+// Package daemon wires the rooms together: it reads the configuration, turns
+// it into a plan, and makes what runs equal the plan, again and again. It is
+// the only room that knows all others. Run is called once per process.
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"camrelay/daemon/api"
+	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
+	"camrelay/daemon/reconcile"
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/watch"
+)
+
+// Options is what the command line decides.
+type Options struct {
+	ConfigFile string
+	ConfigDir  string // drop-ins; may be empty or absent
+	StateDir   string // survives a reboot
+	RuntimeDir string // on a tmpfs: HLS segments and the API's socket
+	Version    string
+}
+
+// daemon is the running whole. Only the goroutine of Run touches what is not
+// guarded by mu.
+type daemon struct {
+	opts     Options
+	log      *slog.Logger
+	started  time.Time
+	access   *auth.Access
+	sessions *session.Registry
+	relay    *relay.Relay
+	pushes   *pushes
+	cameras  *cameras
+	servers  *servers
+	watcher  *watch.Watcher
+	salt     [16]byte // of the sums of secret files
+
+	pushSet   *reconcile.Set[string, pushSpec]
+	cameraSet *reconcile.Set[string, cameraSpec]
+	hlsSet    *reconcile.Set[string, hlsSpec]
+
+	mu     sync.Mutex // guards status
+	status api.ConfigStatus
+}
+
+// Run runs the daemon until ctx is done, then stops everything from the edge
+// inwards and returns nil. An error means that it could not start.
+func Run(ctx context.Context, opts Options, log *slog.Logger) error {
+	if err := os.MkdirAll(opts.RuntimeDir, 0o755); err != nil {
+		return fmt.Errorf("cannot create the runtime directory: %w", err)
+	}
+	d := &daemon{
+		opts: opts, log: log, started: time.Now(),
+		access: &auth.Access{}, sessions: session.NewRegistry(),
+		status: api.ConfigStatus{State: "rejected"},
+	}
+	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
+	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
+	d.relay = relay.New(d.sessions, d.access, log)
+	d.pushes = newPushes(d.relay, log)
+	d.cameras = newCameras(d.relay, log)
+	d.servers = newServers(d)
+	d.pushSet = reconcile.New(d.pushes.run)
+	d.cameraSet = reconcile.New(d.cameras.run)
+	d.hlsSet = reconcile.New(d.servers.packageHLS)
+	return d.run(ctx)
+}
+
+// run is the one loop: it applies what the files say whenever they change.
+func (d *daemon) run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx: stopping has an order
+	defer cancel()
+	changed := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := d.watcher.Run(ctx, func() {
+			select {
+			case changed <- struct{}{}:
+			default: // one is waiting already
+			}
+		}); err != nil && ctx.Err() == nil {
+			d.log.Error("the configuration is no longer watched", "err", err)
+		}
+	})
+	d.reload(work)
+	d.log.Info("camrelay runs", "version", d.opts.Version)
+	for ctx.Err() == nil {
+		select {
+		case <-changed:
+			d.reload(work)
+		case <-ctx.Done():
+		}
+	}
+	d.log.Info("stopping")
+	wg.Wait()
+	d.shutdown()
+	return nil
+}
+
+// reload reads the files and, if they are sound and new, applies them. If they
+// are not, what runs goes on and the status says why.
+func (d *daemon) reload(ctx context.Context) {
+	cfg, sources, err := config.Load(config.Options{
+		File: d.opts.ConfigFile, Dir: d.opts.ConfigDir, CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Salt: d.salt[:],
+	})
+	d.watch(sources)
+	st := d.configStatus()
+	if errors.As(err, &st.Errors) {
+		st.State = "rejected"
+		st.Hash = hashOf(sources)
+		d.setStatus(st)
+		d.log.Error("configuration rejected, what runs goes on", "err", err)
+		return
+	}
+	hash := hashOf(sources)
+	if st.State == "applied" && st.Hash == hash && len(st.Problems) == 0 {
+		return
+	}
+	now := time.Now()
+	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
+	st.Generation++
+	st.AppliedAt = &now
+	st.Problems = d.apply(ctx, planOf(cfg))
+	d.setStatus(st)
+	d.log.Info("configuration applied", "generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
+}
+
+// watch watches the files that were read, and where more may appear.
+func (d *daemon) watch(sources []config.Source) {
+	paths := []string{d.opts.ConfigFile, d.opts.ConfigDir}
+	for _, s := range sources {
+		paths = append(paths, s.Path)
+	}
+	d.watcher.SetPaths(paths...)
+}
+
+// hashOf sums up what the files hold.
+func hashOf(sources []config.Source) string {
+	h := sha256.New()
+	for _, s := range sources {
+		fmt.Fprintln(h, s.Path, s.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// apply makes what runs equal the plan, and returns what could not be done.
+func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
+	d.access.SetOpen(p.open)
+	for name, policy := range p.paths {
+		d.relay.Put(name, policy)
+	}
+	d.pushSet.Apply(ctx, p.pushes)
+	if d.servers.hls.spec != p.servers.hls {
+		d.hlsSet.Apply(ctx, nil) // two packagers must not write for one camera
+		d.hlsSet.Wait()
+	}
+	if err := d.servers.applyHLS(ctx, p.servers.hls, p.hlsOff); err != nil {
+		problems = append(problems, err.Error())
+	}
+	d.hlsSet.Apply(ctx, p.hls)
+	d.cameraSet.Apply(ctx, p.cameras)
+	for _, path := range d.relay.Paths() {
+		if _, wanted := p.paths[path.Name()]; !wanted {
+			d.relay.Drop(path.Name())
+			d.cameras.forget(path.Name())
+		}
+	}
+	return append(problems, d.servers.apply(ctx, p.servers)...)
+}
+
+// shutdown stops from the edge inwards, so that everybody downstream is told
+// before the media ends, and the cameras get their TEARDOWN.
+func (d *daemon) shutdown() {
+	d.pushSet.Close()
+	d.servers.closeViewers()
+	d.hlsSet.Close()
+	d.cameraSet.Close()
+	for _, path := range d.relay.Paths() {
+		d.relay.Drop(path.Name())
+	}
+	d.servers.closeAPI()
+	d.log.Info("stopped")
+}
+
+func (d *daemon) configStatus() api.ConfigStatus {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status
+}
+
+func (d *daemon) setStatus(st api.ConfigStatus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.status = st
+}

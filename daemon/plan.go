@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"camrelay/daemon/config"
+	"camrelay/daemon/relay"
+	"camrelay/media"
+	"camrelay/media/camera"
+	"camrelay/media/hls"
+	"camrelay/media/rtmp"
+)
+
+// plan is what is to run, as comparable specifications: whatever differs from
+// what runs is restarted, and nothing else.
+type plan struct {
+	open    bool
+	paths   map[string]relay.Policy
+	cameras map[string]cameraSpec
+	hls     map[string]hlsSpec // packaged as long as the camera is warm
+	hlsOff  map[string]bool    // cameras without HLS
+	pushes  map[string]pushSpec
+	servers serverSpec
+}
+
+// cameraSpec is everything that, when it changes, reconnects a camera.
+type cameraSpec struct{ camera.Spec }
+
+// hlsSpec is everything that, when it changes, restarts packagers.
+type hlsSpec struct {
+	hls.Config
+	budget, budgetPerCamera int64
+}
+
+// serverSpec is what the listeners are to be.
+type serverSpec struct {
+	rtsp, http string
+	api        apiSpec
+	hls        hlsSpec
+	hlsOff     bool
+}
+
+type apiSpec struct{ listen, socket string }
+
+// hlsLinger is how long HLS of an on-demand camera outlives its last viewer.
+const hlsLinger = 10 * time.Second
+
+// planOf is pure: the same configuration gives the same plan.
+func planOf(cfg *config.Config) plan {
+	spec := hlsSpec{
+		Config: hls.Config{
+			Segment: cfg.HLS.Segment, Part: cfg.HLS.Part, Window: cfg.HLS.Window,
+			StartTimeout: cfg.Defaults.StartTimeout, Linger: hlsLinger,
+		},
+		budget: cfg.HLS.Budget, budgetPerCamera: cfg.HLS.BudgetPerCamera,
+	}
+	p := plan{
+		open:    cfg.Access.View == config.ViewOpen,
+		paths:   make(map[string]relay.Policy),
+		cameras: make(map[string]cameraSpec),
+		hls:     make(map[string]hlsSpec),
+		hlsOff:  make(map[string]bool),
+		pushes:  make(map[string]pushSpec),
+		servers: serverSpec{
+			rtsp: cfg.RTSP.Listen, http: cfg.HTTP.Listen, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
+			hls: spec, hlsOff: cfg.HLS.Mode == config.ModeOff,
+		},
+	}
+	for name, c := range cfg.Cameras {
+		warm := c.Keep == config.KeepWarm
+		p.paths[name] = relay.Policy{Warm: warm, IdleAfter: c.IdleAfter, StartTimeout: c.StartTimeout, Title: c.Title}
+		p.cameras[name] = cameraOf(c)
+		switch {
+		case !c.HLS || cfg.HLS.Mode == config.ModeOff:
+			p.hlsOff[name] = true
+		case warm && cfg.HLS.Mode == config.ModeAlways:
+			p.hls[name] = spec
+		}
+	}
+	for name, push := range cfg.Pushes {
+		if push.Enabled {
+			p.pushes[name] = pushOf(push)
+		}
+	}
+	return p
+}
+
+func cameraOf(c config.Camera) cameraSpec {
+	return cameraSpec{camera.Spec{
+		URL: c.URL, Username: c.Username, Password: c.Password, Transport: camera.Transport(c.Transport),
+		Fingerprint: c.TLS.Fingerprint, Insecure: c.TLS.Insecure,
+	}}
+}
+
+func pushOf(p config.Push) pushSpec {
+	scheme, _, _ := strings.Cut(p.URL, "://")
+	spec := pushSpec{
+		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p),
+	}
+	spec.rtmp = rtmp.Spec{URL: p.URL, Key: p.Key, Timeout: p.Timeout}
+	return spec
+}
+
+// shownURL is the push's URL without secrets. A key of its own is not in the
+// URL, whose last element then is no secret.
+func shownURL(p config.Push) string {
+	if p.Key != "" {
+		if u, err := url.Parse(p.URL); err == nil {
+			return u.Scheme + "://" + u.Host + u.EscapedPath()
+		}
+	}
+	return media.RedactURL(p.URL)
+}
+
+// diff says in words what the change from one plan to another touches, sorted.
+// Whatever it does not name goes on without a gap.
+func diff(from, to plan) []string {
+	var all []string
+	all = append(all, diffMaps("camera", from.cameras, to.cameras, "reconnects")...)
+	all = append(all, diffMaps("policy of camera", from.paths, to.paths, "changes without a reconnect")...)
+	all = append(all, diffMaps("HLS of camera", from.hls, to.hls, "restarts, its sequence goes on")...)
+	all = append(all, diffMaps("push", from.pushes, to.pushes, "restarts")...)
+	for _, l := range []struct{ name, from, to string }{
+		{"RTSP", from.servers.rtsp, to.servers.rtsp},
+		{"HTTP", from.servers.http, to.servers.http},
+		{"API", fmt.Sprint(from.servers.api), fmt.Sprint(to.servers.api)},
+	} {
+		if l.from != l.to {
+			all = append(all, fmt.Sprintf("%s server: moves from %s to %s", l.name, l.from, l.to))
+		}
+	}
+	if from.open != to.open {
+		all = append(all, "access: changes for new viewers")
+	}
+	slices.Sort(all)
+	return all
+}
+
+func diffMaps[S comparable](what string, from, to map[string]S, change string) []string {
+	var all []string
+	for name := range maps.Keys(from) {
+		if _, ok := to[name]; !ok {
+			all = append(all, fmt.Sprintf("%s %s: is removed", what, name))
+		}
+	}
+	for name, spec := range to {
+		old, ok := from[name]
+		switch {
+		case !ok:
+			all = append(all, fmt.Sprintf("%s %s: is added", what, name))
+		case old != spec:
+			all = append(all, fmt.Sprintf("%s %s: %s", what, name, change))
+		}
+	}
+	return all
+}
+
+// Diff says in words what the running daemon would touch on the way from one
+// configuration to another, sorted. Whatever it does not name goes on.
+func Diff(from, to *config.Config) []string { return diff(planOf(from), planOf(to)) }

@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"camrelay/daemon/api"
+	"camrelay/daemon/relay"
+	"camrelay/daemon/supervise"
+	"camrelay/media"
+	"camrelay/media/hub"
+	"camrelay/media/rtmp"
+)
+
+// pushSpec is everything that, when it changes, restarts a push.
+type pushSpec struct {
+	camera string
+	demand bool // the push starts and holds its camera
+	limit  int  // attempts, 0 for ever
+	shown  string
+	scheme string // key of targets
+	rtmp   rtmp.Spec
+}
+
+// target runs one session of a push.
+type target func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error
+
+// targets is the table of what a push can speak: a new protocol is a line here.
+func targets() map[string]target {
+	viaRTMP := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
+		return rtmp.Run(ctx, spec.rtmp, s, p, log)
+	}
+	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP}
+}
+
+// pushes runs the pushes and remembers how they are.
+type pushes struct {
+	relay   *relay.Relay
+	log     *slog.Logger
+	targets map[string]target
+
+	mu    sync.Mutex // guards what follows
+	known map[string]*push
+}
+
+// push is the state of one push.
+type push struct {
+	spec     pushSpec
+	state    supervise.State
+	progress *media.Progress // of the running session, nil before the first
+	before   counts          // of the sessions before it
+}
+
+type counts struct{ bytes, units, lost uint64 }
+
+func newPushes(r *relay.Relay, log *slog.Logger) *pushes {
+	return &pushes{relay: r, log: log, targets: targets(), known: make(map[string]*push)}
+}
+
+// run keeps one push going until ctx is done: the run function of its reconcile.Set.
+func (p *pushes) run(ctx context.Context, name string, spec pushSpec) {
+	log := p.log.With("push", name, "cam", spec.camera)
+	path := p.relay.Path(spec.camera)
+	if path == nil {
+		return // the plan names only paths that exist
+	}
+	mine := &push{spec: spec}
+	p.mu.Lock()
+	p.known[name] = mine
+	p.mu.Unlock()
+	defer p.forget(name, mine)
+	if spec.demand {
+		release := path.Claim(relay.Claim{Kind: relay.ClaimPush, By: name, Starts: true, Holds: true})
+		defer release()
+	}
+	report := func(st supervise.State) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		mine.state = st
+	}
+	// Its only error is that of ctx. When the limit of attempts is used up the
+	// push stays listed as failed until it is edited or removed.
+	_ = supervise.Keep(ctx, supervise.Policy{Limit: spec.limit, Log: log}, report,
+		func(ctx context.Context, active func()) error {
+			if err := path.AwaitMedia(ctx); err != nil {
+				return err
+			}
+			progress := media.NewProgress(active)
+			p.session(mine, progress)
+			return p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log)
+		})
+}
+
+// session makes progress the running session's, and adds up the one before.
+func (p *pushes) session(mine *push, progress *media.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine.before = mine.counts()
+	mine.progress = progress
+}
+
+func (m *push) counts() counts {
+	c := m.before
+	if m.progress != nil {
+		bytes, units, lost, _ := m.progress.Counts()
+		c = counts{c.bytes + bytes, c.units + units, c.lost + lost}
+	}
+	return c
+}
+
+func (p *pushes) forget(name string, mine *push) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known[name] == mine {
+		delete(p.known, name)
+	}
+}
+
+// list returns the pushes by name, for the API.
+func (p *pushes) list() []api.Push {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]api.Push, 0, len(p.known))
+	for name, m := range p.known {
+		c := m.counts()
+		entry := api.Push{
+			Name: name, Camera: m.spec.camera, URL: m.spec.shown, State: m.state,
+			Bytes: c.bytes, Units: c.units, Lost: c.lost,
+		}
+		if m.progress != nil {
+			_, _, _, entry.LastSent = m.progress.Counts()
+		}
+		all = append(all, entry)
+	}
+	slices.SortFunc(all, func(a, b api.Push) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
