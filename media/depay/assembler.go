@@ -51,7 +51,8 @@ type Stats struct {
 
 // NewAssembler returns an assembler for tracks, whose index is their ID. Tracks
 // whose packets cannot be decoded give no units; the first reason is returned
-// beside an assembler that works for the others. tl outlives it.
+// beside an assembler that works for the others. tl outlives it: a new
+// assembler in the same connection goes on where an earlier one has stopped.
 func NewAssembler(tracks []*media.Track, tl *timeline.Timeline) (*Assembler, error) {
 	a := &Assembler{tl: tl, audioOnly: true, lanes: make([]*lane, len(tracks))}
 	var first error
@@ -74,6 +75,7 @@ func NewAssembler(tracks []*media.Track, tl *timeline.Timeline) (*Assembler, err
 		a.audioOnly = a.audioOnly && !video
 		a.lanes[i] = &lane{track: t, dec: dec, dts: timeline.NewDTS(timeline.UnknownDepth), waiting: video}
 		a.lanes[i].describe()
+		tl.Interrupted(t)
 	}
 	return a, first
 }

@@ -249,6 +249,36 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+func TestANewAssemblerGoesOnOnTheSameTimeLine(t *testing.T) {
+	r := newRig(t, mediatest.H264AAC, nil)
+	tl := timeline.New()
+	offset := map[media.Kind]time.Duration{}
+	for range 5 {
+		asm, err := depay.NewAssembler(r.clip.Tracks, tl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.asm, r.out = asm, nil
+		first := r.next
+		r.send(300, nil)
+		for i, u := range r.out {
+			kind := u.Track.Kind
+			sent := (u.Wall.Sub(begin) - u.PTS).Round(2 * time.Millisecond)
+			if _, ok := offset[kind]; !ok {
+				offset[kind] = sent
+			}
+			if sent != offset[kind] || u.Gap {
+				t.Fatalf("unit %d after %d: %v, was %v; gap %v", i, first, sent, offset[kind], u.Gap)
+			}
+		}
+		r.send(3000, func(*media.Unit, *media.Packets) bool { return false }) // nobody wants units for a minute
+		for !r.clip.Unit(r.next).Key {
+			r.next++
+		}
+		r.pack = mediatest.NewPacketizer(t, r.clip.Tracks)
+	}
+}
+
 func TestAudioAloneIsAStartEverywhere(t *testing.T) {
 	r := newRig(t, mediatest.AAC, nil)
 	r.send(20, nil)
