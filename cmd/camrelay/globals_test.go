@@ -77,6 +77,9 @@ func constant(e ast.Expr) bool {
 	case *ast.CompositeLit:
 		return true
 	case *ast.CallExpr:
+		if _, bytes := v.Fun.(*ast.ArrayType); bytes { // []byte("…")
+			return true
+		}
 		if sel, ok := v.Fun.(*ast.SelectorExpr); ok {
 			if pkg, ok := sel.X.(*ast.Ident); ok {
 				return makers[pkg.Name+"."+sel.Sel.Name]

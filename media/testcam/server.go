@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"sync"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -128,13 +129,14 @@ func (s *Server) Listen() error {
 // Addr returns host:port of the RTSP server.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// URL returns the address of a camera, with the credentials in it if there are any.
+// URL returns the address of a camera, with the credentials in it, escaped, if
+// there are any: it is not for logs.
 func (s *Server) URL(path string) string {
-	host := s.Addr()
+	u := url.URL{Scheme: "rtsp", Host: s.Addr(), Path: "/" + path}
 	if s.cfg.Auth != AuthNone {
-		host = s.cfg.User + ":" + s.cfg.Password.Reveal() + "@" + host
+		u.User = url.UserPassword(s.cfg.User, s.cfg.Password.Reveal())
 	}
-	return "rtsp://" + host + "/" + path
+	return u.String()
 }
 
 // Freeze makes the cameras hang, or go on: while frozen they keep every socket

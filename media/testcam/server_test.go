@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -220,7 +219,7 @@ func TestCredentialsAreAskedFor(t *testing.T) {
 				Auth: kind, User: "admin", Password: "pÄa@s/s", Cameras: []Camera{{Path: "cam", Height: 180}},
 			})
 			addr := "rtsp://%s@" + s.Addr() + "/cam"
-			_, got, err := watch(t, fmt.Sprintf(addr, url.UserPassword("admin", "pÄa@s/s")), gortsplib.TransportTCP)
+			_, got, err := watch(t, s.URL("cam"), gortsplib.TransportTCP)
 			if err != nil {
 				t.Fatal(err)
 			}
