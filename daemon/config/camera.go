@@ -47,7 +47,7 @@ func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
 		"start_timeout": span(&cam.StartTimeout, time.Second, 5*time.Minute),
 		"audio":         audio,
 		"hls":           onOff(&cam.HLS),
-		"tls":           section(fields{"fingerprint": fingerprint(&cam.TLS), "insecure": flag(&cam.TLS.Insecure)}),
+		"tls":           section(tlsFields(&cam.TLS)),
 	}
 	if cam.SubOf == "" {
 		f["sub"] = func(v value) { sub = &v }
@@ -58,13 +58,22 @@ func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
 	if user != nil {
 		d.userInfo(v, user, cam)
 	}
-	if cam.TLS != (TLS{}) && strings.HasPrefix(cam.URL, "rtsp:") {
-		if d.has(v.key + ".tls") {
-			d.place(v.key+".tls").fail("has no effect on rtsp://", "use rtsps://")
-		}
-		cam.TLS = TLS{}
+	if !strings.HasPrefix(strings.ToLower(cam.URL), "rtsps:") {
+		d.noTLS(v, "rtsps://")
+		cam.TLS = TLS{} // a sub stream has it from its main stream
 	}
 	return sub
+}
+
+func tlsFields(t *TLS) fields {
+	return fields{"fingerprint": fingerprint(t), "insecure": truth(&t.Insecure)}
+}
+
+// noTLS refuses the section tls, which is for another scheme.
+func (d *decoder) noTLS(v value, scheme string) {
+	if d.has(v.key + ".tls") {
+		d.place(v.key+".tls").failf("is for %s only", scheme)
+	}
 }
 
 // sub reads the sub stream of a camera: a camera of its own that begins as its
@@ -150,7 +159,7 @@ func fingerprint(dst *TLS) func(value) {
 
 // require fails if the section lacks the key.
 func (d *decoder) require(v value, key string) {
-	if !d.has(v.key + "." + key) {
+	if _, ok := v.node.(ast.MapNode); (ok || v.null()) && !d.has(v.key+"."+key) {
 		v.failf("%s is missing", key)
 	}
 }

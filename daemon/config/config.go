@@ -137,7 +137,7 @@ type Camera struct {
 	SubOf        string // path of the main stream, empty if this is one
 }
 
-// TLS is how the certificate of an rtsps camera is judged. The zero value asks
+// TLS is how the certificate of an rtsps camera or an rtmps server is judged. The zero value asks
 // for a certificate that the box trusts.
 type TLS struct {
 	Fingerprint string // SHA-256 of the certificate, 64 digits, lower case; empty: none is pinned
@@ -154,6 +154,7 @@ type Push struct {
 	Timeout time.Duration // of connecting, and of a stalled write
 
 	Key media.Secret // RTMP: stream key; empty: the last element of the URL's path
+	TLS TLS          // rtmps
 
 	StreamID   media.Secret  // SRT; up to 512 bytes; often holds a token
 	Passphrase media.Secret  // SRT; 10 to 79 bytes or empty

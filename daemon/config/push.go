@@ -36,14 +36,15 @@ func (d *decoder) push(v value, name string, p *Push) {
 	v.decode(fields{
 		"camera":          str(&p.Camera, 64),
 		"url":             func(v value) { target = pushURL(v, &p.URL) },
-		"enabled":         flag(&p.Enabled),
-		"demand":          flag(&p.Demand),
+		"enabled":         truth(&p.Enabled),
+		"demand":          truth(&p.Demand),
 		"limit":           number(&p.Limit, 0, 1_000_000),
 		"timeout":         span(&p.Timeout, time.Second, 5*time.Minute),
 		"platform":        word(&platform, "generic"),
 		"audio":           audio,
 		"key":             d.secret(1, 1024, key),
 		"key_file":        d.secretFile(1, 1024, key),
+		"tls":             section(tlsFields(&p.TLS)),
 		"mode":            word(&mode, "caller"),
 		"streamid":        d.secret(1, 512, set(func(p *Push, s media.Secret) { p.StreamID = s })),
 		"passphrase":      d.secret(minPassphrase, maxPassphrase, passphrase),
@@ -57,12 +58,16 @@ func (d *decoder) push(v value, name string, p *Push) {
 	d.exclude(v, "passphrase", "passphrase_file")
 	switch {
 	case target == nil:
+		return
 	case target.Scheme == "srt":
 		d.onlyFor(v, "rtmp", "key", "key_file")
 		d.srt(v, target, p)
 	default:
 		d.onlyFor(v, "srt", "mode", "streamid", "passphrase", "passphrase_file", "latency", "pbkeylen")
 		d.rtmp(v, target)
+	}
+	if target.Scheme != "rtmps" {
+		d.noTLS(v, "rtmps://")
 	}
 }
 

@@ -81,8 +81,8 @@ func closest(s string, known []string) string {
 	return ""
 }
 
-// flag takes true or false.
-func flag(dst *bool) func(value) {
+// truth takes true or false.
+func truth(dst *bool) func(value) {
 	return func(v value) {
 		if b, ok := v.node.(*ast.BoolNode); ok {
 			*dst = b.Value
@@ -98,21 +98,24 @@ var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 // number takes a decimal integer of at least low and at most high.
 func number(dst *int, low, high int) func(value) {
 	return func(v value) {
-		n, ok := v.node.(*ast.IntegerNode)
-		if !ok {
-			v.fail("want a number, got "+v.describe(), "")
-			return
+		raw := ""
+		switch v.node.(type) {
+		case *ast.IntegerNode, *ast.StringNode: // a number beyond 64 bits is a string to the library
+			raw = v.node.GetToken().Value
 		}
-		if raw := n.GetToken().Value; !decimal.MatchString(raw) {
+		i, err := strconv.Atoi(raw)
+		switch _, integer := v.node.(*ast.IntegerNode); {
+		case raw == "" || !integer && !digits.MatchString(raw):
+			v.fail("want a whole number, got "+v.describe(), "")
+		case !decimal.MatchString(raw):
 			v.fail("want a plain decimal number", "without leading zeros, underscores or prefixes")
-			return
-		}
-		i, err := strconv.Atoi(n.GetToken().Value)
-		if err != nil || i < low || i > high {
+		case low == high && (err != nil || i != low):
+			v.failf("want %d", low)
+		case err != nil || i < low || i > high:
 			v.failf("want %d to %d", low, high)
-			return
+		default:
+			*dst = i
 		}
-		*dst = i
 	}
 }
 
@@ -186,6 +189,10 @@ func size(dst *int64, low, high int64) func(value) {
 // address takes host:port; an empty string turns the server off.
 func address(dst *string) func(value) {
 	return func(v value) {
+		if _, ok := v.node.(*ast.IntegerNode); ok {
+			v.fail("want host:port", `for example ":8554"`)
+			return
+		}
 		s, ok := v.text()
 		if !ok {
 			return

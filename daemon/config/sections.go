@@ -174,16 +174,18 @@ func (d *decoder) names(v value) []value {
 // check makes the checks across sections.
 func (d *decoder) check(main *source) {
 	cfg := d.cfg
-	if cfg.Version == 0 && !d.has("version") {
+	if _, readable := main.root.(ast.MapNode); !d.has("version") && (readable || main.root == nil) {
 		d.errs = append(d.errs, main.errorAt(1, 1, "version", "is missing", "begin the file with version: 1"))
 	}
 	d.checkListeners()
 	h := &cfg.HLS
 	if h.Part > h.Segment {
-		d.place("hls.part", "hls.segment").failf("is longer than segment (%s)", short(h.Segment))
+		d.place("hls.part", "hls.segment").failf("parts of %s are longer than segments of %s",
+			short(h.Part), short(h.Segment))
 	}
 	if h.Window < 3*h.Segment {
-		d.place("hls.window", "hls.segment").failf("is shorter than three segments of %s", short(h.Segment))
+		d.place("hls.window", "hls.segment").failf("a window of %s is shorter than three segments of %s",
+			short(h.Window), short(h.Segment))
 	}
 	switch {
 	case h.BudgetPerCamera == 0:

@@ -1,0 +1,235 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// broken is a file with mistakes. What is said of them is in testdata/broken.golden.
+// hunter2 stands wherever a secret may.
+type broken struct{ name, text string }
+
+// cam is a camera with one more key, in a file whose last line it is.
+func cam(key string) string {
+	return "version: 1\ncameras:\n  gate: {url: rtsp://c/, " + key + "}\n"
+}
+
+// push is a push with one more key.
+func push(url, key string) string {
+	return "version: 1\ncameras: {gate: {url: rtsp://c/}}\n" +
+		"pushes:\n  up: {camera: gate, url: \"" + url + "\"" + key + "}\n"
+}
+
+func top(line string) string { return "version: 1\n" + line + "\n" }
+
+var syntax = []broken{
+	{"an empty file", ""},
+	{"a comment alone", "# nothing\n"},
+	{"a version of the future", "version: 2\n"},
+	{"no version", "cameras: {}\n"},
+	{"a list instead of sections", "- a\n"},
+	{"a word", "hunter2\n"},
+	{"an unknown section", top("camers: {}")},
+	{"a section that nobody means", top("zzzzzzzz: 1")},
+	{"a key given twice", cam("title: a, title: b")},
+	{"a section given twice", top("hls: {}\nhls: {}")},
+	{"a camera named twice", "version: 1\ncameras:\n  a: {url: rtsp://c/}\n  a: {url: rtsp://c/}\n"},
+	{"a tab in the indentation", top("cameras:\n\tgate: {}")},
+	{"not UTF-8", top("# caf\xe9")},
+	{"a NUL", top("# a\x00b")},
+	{"UTF-16", "v\x00e\x00r\x00"},
+	{"two documents", "version: 1\n---\nversion: 1\n"},
+	{"an anchor", top("hls: &a {}")},
+	{"an alias", top("hls: *a")},
+	{"a merge key", top("hls: {<<: {}}")},
+	{"a tag", top("hls: !!map {}")},
+	{"a directive", "%YAML 1.1\n---\nversion: 1\n"},
+	{"a bracket that is not closed", top("hls: {segment: 2s")},
+	{"a quote that is not closed", cam("password: \"hunter2")},
+	{"a colon in a plain value", "version: 1\ncameras:\n  gate:\n    url: rtsp://c/\n    password: hunter2: x\n"},
+	{"half a file", "version: 1\ncameras:\n  gate:\n    url: rtsp://c/\n    passw"},
+	{"too deep", top("hls: " + strings.Repeat("[", 40))},
+	{"too deep in lines", top(strings.Repeat("- ", 40))},
+	{"too wide", top("hls:\n" + strings.Repeat("  a: 1\n", 3000))},
+	{"too long", "#" + strings.Repeat("x", 1<<20)},
+}
+
+var values = []broken{
+	{"a bad word", top("access: {view: opn}")},
+	{"yes for true", push("rtmp://h/a/b", ", demand: yes")},
+	{"a number for a string", cam("title: 12")},
+	{"a password that is a number", cam("password: 0123")},
+	{"a password that is a number with a nine", cam("password: 0129")},
+	{"a section for a string", cam("title: {a: b}")},
+	{"a list for a section", top("hls: [2s]")},
+	{"a string for a section", top("hls: 2s")},
+	{"nothing for a value", top("access: {view: }")},
+	{"a leading zero", push("rtmp://h/a/b", ", limit: 010")},
+	{"a hexadecimal number", push("rtmp://h/a/b", ", limit: 0x10")},
+	{"a negative limit", push("rtmp://h/a/b", ", limit: -1")},
+	{"a number beyond all bounds", push("rtmp://h/a/b", ", limit: 99999999999999999999999")},
+	{"a fraction", push("rtmp://h/a/b", ", limit: 1.5")},
+	{"a duration without a unit", top("hls: {segment: 2}")},
+	{"a duration of another world", top("hls: {segment: 2 sec}")},
+	{"a duration out of range", top("hls: {segment: 2h}")},
+	{"a size without a unit", top("hls: {budget: 256}")},
+	{"a size of another unit", top("hls: {budget: 256m}")},
+	{"a budget that holds nothing", top("hls: {budget: 4KiB}")},
+	{"an address without a port", top("rtsp: {listen: localhost}")},
+	{"a port by itself", top("rtsp: {listen: 8554}")},
+	{"a port too high", top("rtsp: {listen: \":85540\"}")},
+	{"a port by name", top("rtsp: {listen: \":rtsp\"}")},
+	{"two servers at one port", top("http: {listen: \":8554\"}")},
+	{"one server everywhere, one on loopback", top("http: {listen: \":9997\"}")},
+	{"parts longer than segments", top("hls: {segment: 1s, part: 2s}")},
+	{"a window of two segments", top("hls: {segment: 10s}")},
+	{"a camera's budget above all", top("hls: {budget: 1MiB, budget_per_camera: 1GiB}")},
+	{"hours of the day", cam("keep: {warm: \"06:00-22:00\"}")},
+	{"no hours of the day", cam("keep: {warm: always}")},
+	{"audio that is not there yet", cam("audio: silent")},
+	{"a user without a known role", top("users: [{name: a, role: root}]")},
+	{"a hook with a misspelt key", top("hooks: {events: {ulr: http://h}}")},
+}
+
+var objects = []broken{
+	{"a camera in capitals", "version: 1\ncameras:\n  Gate: {url: rtsp://c/}\n"},
+	{"a camera named by its URL", "version: 1\ncameras:\n  \"rtsp://a:hunter2@c/\": {}\n"},
+	{"a camera of nothing", "version: 1\ncameras:\n  gate:\n"},
+	{"a camera that is a URL", "version: 1\ncameras:\n  gate: rtsp://a:hunter2@c/\n"},
+	{"a misspelt password", cam("pasword: hunter2")},
+	{"two passwords", cam("password: hunter2, password_file: /x")},
+	{"half a reference", cam("password: \"x${cred:hunter2}\"")},
+	{"a reference that climbs", cam("password: \"${cred:../hunter2}\"")},
+	{"a reference where no secret stands", cam("username: \"${cred:hunter2}\"")},
+	{"a password of two lines", cam("password: \"hunter2\\nb\"")},
+	{"an empty password", cam("password: \"\"")},
+	{
+		"a user name in the URL and beside it",
+		"version: 1\ncameras:\n  gate:\n    url: rtsp://admin:hunter2@c/\n    username: a\n",
+	},
+	{"a URL that is none", "version: 1\ncameras: {gate: {url: hunter2}}\n"},
+	{"a URL of another scheme", "version: 1\ncameras: {gate: {url: \"http://a:hunter2@c/\"}}\n"},
+	{"a URL with a password that is not escaped", "version: 1\ncameras: {gate: {url: \"rtsp://a:hunter2%zz@c/\"}}\n"},
+	{"a URL with a hash in its password", "version: 1\ncameras: {gate: {url: \"rtsp://c/a#hunter2\"}}\n"},
+	{"a URL without a host", "version: 1\ncameras: {gate: {url: \"rtsp:///a\"}}\n"},
+	{"a URL with port 0", "version: 1\ncameras: {gate: {url: \"rtsp://c:0/a\"}}\n"},
+	{"TLS for a plain camera", cam("tls: {insecure: true}")},
+	{"a short fingerprint", "version: 1\ncameras: {gate: {url: rtsps://c/, tls: {fingerprint: abcd}}}\n"},
+	{"a sub stream of a sub stream", cam("sub: {url: rtsp://c/2, sub: {}}")},
+	{"a sub stream without a URL", cam("sub: {transport: udp}")},
+	{
+		"a camera with the path of a sub stream",
+		"version: 1\ncameras:\n  gate_sub: {url: rtsp://c/}\n  gate: {url: rtsp://c/, sub: {url: rtsp://c/}}\n",
+	},
+	{
+		"a camera with the path of a sub stream, behind it",
+		"version: 1\ncameras:\n  gate: {url: rtsp://c/, sub: {url: rtsp://c/}}\n  gate_sub: {url: rtsp://c/}\n",
+	},
+}
+
+var pushRows = []broken{
+	{"a push of a camera that is not there", "version: 1\ncameras: {gate: {url: rtsp://c/}}\npushes:\n" +
+		"  up: {camera: gat, url: rtmp://h/a/b}\n"},
+	{"a push of nothing", "version: 1\npushes:\n  up: {}\n"},
+	{"a scheme from elsewhere", push("foo://x/hunter2", "")},
+	{"a scheme that comes later", push("rtsp://x/hunter2", "")},
+	{"RTMP without an application", push("rtmp://h", "")},
+	{"RTMP without a stream key", push("rtmp://h/live/", "")},
+	{"RTMP with a user", push("rtmp://a:hunter2@h/live/x", "")},
+	{"RTMP with a passphrase", push("rtmp://h/live/x", ", passphrase: hunter2hunter2")},
+	{"RTMP with TLS settings", push("rtmp://h/live/x", ", tls: {insecure: true}")},
+	{"SRT with a stream key", push("srt://h:9", ", key: hunter2")},
+	{"SRT without a port", push("srt://h", "")},
+	{"SRT with a path", push("srt://h:9/hunter2", "")},
+	{"SRT with a short passphrase", push("srt://h:9", ", passphrase: hunter2")},
+	{"SRT with a short passphrase in the URL", push("srt://h:9?passphrase=hunter2", "")},
+	{"SRT as a listener", push("srt://h:9?mode=listener", "")},
+	{"SRT with an odd key length", push("srt://h:9", ", pbkeylen: 20")},
+	{"SRT with a latency in words", push("srt://h:9?latency=low", "")},
+	{"SRT with an option twice", push("srt://h:9?streamid=hunter2", ", streamid: hunter2")},
+	{"SRT with a misspelt option", push("srt://h:9?stremid=hunter2", "")},
+	{"SRT with a bad escape", push("srt://h:9?streamid=%zz", "")},
+}
+
+// update rewrites the golden file with what is said now.
+var update = flag.Bool("update", false, "rewrite testdata/broken.golden")
+
+const golden = "testdata/broken.golden"
+
+func TestBroken(t *testing.T) {
+	var said strings.Builder
+	for _, row := range slices.Concat(syntax, values, objects, pushRows) {
+		t.Run(row.name, func(t *testing.T) {
+			cfg, err := Parse("c.yaml", []byte(row.text))
+			if err == nil {
+				t.Fatalf("accepted as %+v", cfg)
+			}
+			if text := Format(err, true) + err.Error(); strings.Contains(text, "hunter2") {
+				t.Errorf("the secret is shown:\n%s", text)
+			}
+			if err := checkPlaces(err, row.text); err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(&said, "== %s\n%s\n", row.name, Format(err, false))
+		})
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(said.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := strings.Split(string(want), "\n== ")
+	for i, got := range strings.Split(said.String(), "\n== ") {
+		if i >= len(wanted) || got != wanted[i] {
+			t.Errorf("it says\n%s\nand not as in %s", got, golden)
+		}
+	}
+}
+
+// checkPlaces tells whether every mistake has a place inside the text.
+func checkPlaces(err error, text string) error {
+	var all Errors
+	if !errors.As(err, &all) || len(all) == 0 {
+		return fmt.Errorf("no mistakes in %v", err)
+	}
+	lines := strings.Split(text, "\n")
+	for _, e := range all {
+		if e.Line == 0 && e.Column == 0 {
+			continue
+		}
+		if e.Line < 1 || e.Line > len(lines) || e.Column < 1 || e.Column > utf8.RuneCountInString(lines[e.Line-1])+1 {
+			return fmt.Errorf("%d:%d is outside the file", e.Line, e.Column)
+		}
+	}
+	return nil
+}
+
+// TestAllMistakesAtOnce has a mistake in each section, in any order.
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := Parse("c.yaml", []byte(`version: 1
+pushes: {up: {camera: none, url: "x://y"}}
+hls: {segment: 2}
+cameras:
+  a: {url: rtsp://c/, tittle: x}
+  b: {}
+`))
+	var lines []int
+	var all Errors
+	errors.As(err, &all)
+	for _, e := range all {
+		lines = append(lines, e.Line)
+	}
+	if got := fmt.Sprint(lines); got != "[2 2 3 5 6]" {
+		t.Errorf("mistakes in lines %s:\n%v", got, err)
+	}
+}
