@@ -1,0 +1,31 @@
+// Package hls packages streams as CMAF segments in a directory, which should
+// be a tmpfs, and serves them with their playlists over HTTP. It knows no
+// configuration file and no user: who may watch is the Opener's decision.
+//
+//	Muxer    units of one stream → segments, parts, the window of a playlist
+//	Budget   bytes on disk, of one stream and of all
+//	Server   packagers by name, viewers' sessions, the http.Handler
+//
+// Files of a stream lie in the directory of its name: SESSION-N.m4s holds
+// segment N of the media sequence, SESSION-initN.mp4 an init segment, hls.state
+// the numbers with which a later session goes on. SESSION is random, so a name
+// never has two contents. Files named otherwise are left alone.
+//
+// Concurrency: a Muxer's Run has the segments to itself, except that the
+// Budget may take old ones away from any goroutine; all exported methods may be
+// called from any. Nothing here ever makes the writer of the stream wait.
+//
+// # Why
+//
+// A part is written with one system call straight from the units' memory and
+// served by sendfile, so media is copied once and is never in the heap. The
+// open segment's file grows under its final name; a part is a range of it.
+// Playlists are made when somebody asks, not when a segment ends.
+//
+// EXT-X-TARGETDURATION must never change (RFC 8216 §6.2.1), but the interval of
+// key frames is the camera's to change. So it is fixed as late as possible, for
+// the first viewer, with a fifth in reserve; from then on a segment that would
+// exceed it is ended without a key frame. Its successor cannot be decoded
+// alone, and EXT-X-INDEPENDENT-SEGMENTS is left out for good. Players bear that
+// better than a segment that comes after their buffer has run dry.
+package hls

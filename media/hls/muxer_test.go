@@ -1,0 +1,348 @@
+package hls
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/hub"
+	"camrelay/media/mediatest"
+)
+
+func TestPlaylistThroughALongRun(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264B)
+	r := newRig(t, settings(), clip.Tracks)
+	began := false
+	for i, u := range clip.Until(30 * time.Second) {
+		r.feed(u)
+		if began = began || len(r.muxer.segments) > 0; began && i%20 == 0 {
+			r.check()
+		}
+	}
+	l := r.check()
+	if l.target != 1 || !l.independent || l.discontinuity != 0 {
+		t.Errorf("got %+v", l)
+	}
+	if l.sequence < 20 || len(l.segments) < 3 || len(l.segments) > 5 {
+		t.Errorf("%d segments from %d", len(l.segments), l.sequence)
+	}
+	first := l.segments[0]
+	for i, s := range l.segments {
+		if d := s.wall.Sub(first.wall) - time.Duration(i)*time.Second; d.Abs() > time.Millisecond {
+			t.Errorf("%s is dated %v off", s.uri, d)
+		}
+	}
+	files, err := os.ReadDir(filepath.Join(r.dir, "gate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Old segments are kept for a window more, by the clock, which stands still here.
+	if len(files) < 30 {
+		t.Errorf("%d files: segments went before their time", len(files))
+	}
+}
+
+func TestPartsAreTheSegment(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := newRig(t, settings(), clip.Tracks)
+	r.feed(clip.Until(3500 * time.Millisecond)...)
+	for _, s := range r.muxer.segments {
+		var at int64
+		for i, p := range s.parts {
+			if p.offset != at || p.size <= 0 || p.independent != (i == 0) {
+				t.Errorf("%s part %d: %+v", s.name, i, p)
+			}
+			if p.duration != 200*time.Millisecond || p.frames != 5 {
+				t.Errorf("%s part %d: %v, %d frames", s.name, i, p.duration, p.frames)
+			}
+			at += p.size
+		}
+		if body := r.body("/gate/" + s.name); int64(len(body)) != at {
+			t.Errorf("%s: %d bytes in parts of %d", s.name, at, len(body))
+		}
+	}
+	if n := len(r.muxer.segments); n != 3 {
+		t.Errorf("%d segments", n)
+	}
+	if s := r.muxer.current; len(s.parts) != 2 {
+		t.Errorf("the open segment has %d parts", len(s.parts))
+	}
+}
+
+func TestDiscontinuity(t *testing.T) {
+	small := mediatest.MakeClip(t, mediatest.H264AAC)
+	large := mediatest.MakeClip(t, mediatest.H264Large)
+	again := mediatest.MakeClip(t, mediatest.H264AAC) // equal parameters in other tracks
+	const before, pause = 2500 * time.Millisecond, 20 * time.Second
+	for _, tc := range []struct {
+		name          string
+		after         []*media.Unit
+		discontinuity bool
+		inits         int
+	}{
+		{"the camera returns after an outage", shift(small.Until(3*time.Second), pause), true, 1},
+		{"the camera returns and describes itself anew", shift(again.Until(3*time.Second), pause), true, 1},
+		{"the camera returns with another picture", shift(large.Until(3*time.Second), pause), true, 2},
+		{"audio that comes first after an outage waits", audioFirst(shift(small.Until(3*time.Second), pause)), true, 1},
+		{"the tracks are new but equal", swap(small.Until(8 * time.Second)[len(small.Until(before)):], again), false, 1},
+		{"the picture changes without a gap", swap(small.Until(8 * time.Second)[len(small.Until(before)):], large), true, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, Config{
+				Segment: time.Second, Part: 200 * time.Millisecond, Window: time.Minute, StartTimeout: time.Second,
+			}, small.Tracks)
+			r.feed(small.Until(before)...)
+			r.check()
+			r.feed(tc.after...)
+			l := r.check()
+			marks, inits := 0, map[string]bool{}
+			for _, s := range l.segments {
+				inits[s.init] = true
+				if s.discontinuity {
+					marks++
+				}
+			}
+			if (marks == 1) != tc.discontinuity || marks > 1 || len(inits) != tc.inits {
+				t.Errorf("%d discontinuities, %d init segments in %+v", marks, len(inits), l.segments)
+			}
+			if l.segments[len(l.segments)-1].wall.Before(r.wall) {
+				t.Error("the time of day stands still")
+			}
+		})
+	}
+}
+
+// audioFirst moves one unit of audio to the front.
+func audioFirst(units []*media.Unit) []*media.Unit {
+	for i, u := range units {
+		if u.Track.Kind == media.KindAudio {
+			return append([]*media.Unit{u}, append(units[:i:i], units[i+1:]...)...)
+		}
+	}
+	return units
+}
+
+// swap gives units the tracks and the content of another clip.
+func swap(units []*media.Unit, clip *mediatest.Clip) []*media.Unit {
+	content := map[int][]*media.Unit{}
+	for _, u := range clip.Units(2 * clip.Round()) {
+		content[u.Track.ID] = append(content[u.Track.ID], u)
+	}
+	key := false
+	out := make([]*media.Unit, 0, len(units))
+	for _, u := range units {
+		c := content[u.Track.ID]
+		v := *c[0]
+		v.PTS, v.DTS = u.PTS, u.DTS
+		if !key && u.Track.Kind == media.KindVideo {
+			key = v.Key
+		}
+		content[u.Track.ID] = c[1:]
+		out = append(out, &v)
+	}
+	return out
+}
+
+func TestIrregularKeyFrames(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	thin := func(every time.Duration) func(u *media.Unit) bool {
+		return func(u *media.Unit) bool { return u.DTS%every == 0 }
+	}
+	feed := func(r *rig, from, to time.Duration, key func(*media.Unit) bool) {
+		for _, u := range clip.Until(to) {
+			if u.DTS-time.Second >= from {
+				v := *u
+				v.Key = u.Key && key(u)
+				r.feed(&v)
+			}
+		}
+	}
+	t.Run("the target duration has a reserve over the longest segment so far", func(t *testing.T) {
+		r := newRig(t, settings(), clip.Tracks)
+		feed(r, 0, 20*time.Second, thin(4*time.Second))
+		if l := r.check(); l.target != 5 {
+			t.Errorf("target duration %d", l.target)
+		}
+	})
+	t.Run("key frames that become rare do not exceed the target duration", func(t *testing.T) {
+		r := newRig(t, settings(), clip.Tracks)
+		feed(r, 0, 4500*time.Millisecond, thin(time.Second))
+		if l := r.check(); l.target != 1 || !l.independent {
+			t.Fatalf("got %+v", l)
+		}
+		feed(r, 4500*time.Millisecond, 14500*time.Millisecond, thin(8*time.Second))
+		if l := r.check(); l.independent {
+			t.Error("segments that begin in mid-GOP are told to be independent")
+		}
+	})
+	t.Run("a pause of pictures is no longer than its segment", func(t *testing.T) {
+		r := newRig(t, settings(), clip.Tracks)
+		feed(r, 0, 2500*time.Millisecond, thin(time.Second))
+		r.check()
+		feed(r, 6*time.Second, 9*time.Second, thin(time.Second))
+		if l := r.check(); l.segments[len(l.segments)-2].number != 1 {
+			t.Errorf("got %+v", l)
+		}
+	})
+}
+
+func TestAudioWithoutPicturesIsNotHeld(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := newRig(t, settings(), clip.Tracks)
+	for _, u := range clip.Until(60 * time.Second) {
+		if u.Track.Kind == media.KindAudio || u.DTS < 4*time.Second {
+			r.feed(u)
+		}
+	}
+	if n := r.pack.mux.Size(); n > 100<<10 {
+		t.Errorf("%d bytes are held", n)
+	}
+	if r.pack.seg != nil {
+		t.Error("the segment is still open")
+	}
+	r.check()
+}
+
+func TestStart(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	t.Run("audio before the first picture is left out", func(t *testing.T) {
+		r := newRig(t, settings(), clip.Tracks)
+		for _, u := range clip.Until(5 * time.Second) {
+			if u.Track.Kind == media.KindAudio || u.DTS >= 3*time.Second {
+				r.feed(u)
+			}
+		}
+		if s := r.muxer.segments[0]; s.start != 3*time.Second || r.pack.origin != 3*time.Second {
+			t.Errorf("the first segment begins at %v", s.start)
+		}
+	})
+	t.Run("a track that cannot be carried is left out", func(t *testing.T) {
+		pcma := &media.Track{ID: 1, Kind: media.KindAudio, Codec: media.CodecPCMA, ClockRate: 8000}
+		r := newRig(t, settings(), []*media.Track{clip.Tracks[0], pcma})
+		for _, u := range clip.Until(3 * time.Second) {
+			if u.Track.Kind == media.KindVideo {
+				r.feed(u)
+			}
+		}
+		if m := string(r.body("/gate/index.m3u8")); !strings.Contains(m, `CODECS="avc1.`) || strings.Contains(m, ",mp4a") {
+			t.Error(m)
+		}
+	})
+	t.Run("a track that appears later is taken in at a key frame", func(t *testing.T) {
+		r := newRig(t, settings(), clip.Tracks[:1])
+		for _, u := range clip.Until(6 * time.Second) {
+			if u.DTS >= 3*time.Second {
+				r.pack.tracks = func() ([]*media.Track, <-chan struct{}) { return clip.Tracks, nil }
+			}
+			if u.Track.Kind == media.KindVideo || u.DTS >= 3*time.Second {
+				r.feed(u)
+			}
+		}
+		if m := string(r.body("/gate/index.m3u8")); !strings.Contains(m, "mp4a.40.2") {
+			t.Error(m)
+		}
+		r.check()
+	})
+}
+
+func TestRestart(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	dir := t.TempDir()
+	cfg := settings()
+	run := func(check func(r *rig)) {
+		r := newRigIn(t, dir, cfg, NewBudget(1<<30, 1<<30), clip.Tracks)
+		r.feed(clip.Until(4500 * time.Millisecond)...)
+		check(r)
+	}
+	var before *listing
+	run(func(r *rig) { before = r.check() })
+	// A crash: nothing is closed. Somebody has left files of theirs.
+	foreign := []string{"gate/notes.txt", "gate/0123456789-1.m4s", "gate/0123abcd-x.m4s", "README"}
+	for _, f := range foreign {
+		if err := os.WriteFile(filepath.Join(dir, f), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(func(r *rig) {
+		r.last = before
+		after := r.check()
+		if after.sequence < before.sequence+uint64(len(before.segments)) {
+			t.Errorf("sequence %d after %d", after.sequence, before.sequence)
+		}
+		if s := after.segments[0]; s.number != 1 {
+			t.Errorf("no discontinuity before %+v", s)
+		}
+		for _, s := range before.segments {
+			if _, err := os.Stat(filepath.Join(dir, "gate", s.uri)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s is still there: %v", s.uri, err)
+			}
+		}
+		r.pack.abandon()
+		if err := r.muxer.close(false); err != nil {
+			t.Fatal(err)
+		}
+		if used, _ := r.muxer.budget.Used(); used != 0 {
+			t.Errorf("%d bytes are still accounted for", used)
+		}
+	})
+	cfg.Segment = 2 * time.Second // other settings: another target duration may rule
+	run(func(r *rig) {
+		if l := r.check(); l.target != 2 || l.sequence <= before.sequence {
+			t.Errorf("got %+v", l)
+		}
+	})
+	for _, f := range foreign {
+		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
+			t.Errorf("a foreign file is gone: %v", err)
+		}
+	}
+}
+
+func TestRunLeavesNothing(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	for _, tc := range []struct {
+		name string
+		end  func(s *hub.Stream, cancel context.CancelFunc)
+		want error
+		left int // files
+	}{
+		{"when told to end, but for the state", func(_ *hub.Stream, cancel context.CancelFunc) { cancel() }, nil, 1},
+		{"when the stream ends", func(s *hub.Stream, _ context.CancelFunc) { s.Close() }, hub.ErrEnded, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir, budget := t.TempDir(), NewBudget(1<<30, 1<<30)
+			stream := hub.NewStream("gate")
+			stream.SetTracks(append([]*media.Track(nil), clip.Tracks...))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			m := NewMuxer(settings(), openRoot(t, dir), budget, stream, quiet())
+			done := make(chan error)
+			go func() { done <- m.Run(ctx) }()
+			for stream.Units.Readers() == 0 {
+				runtime.Gosched()
+			}
+			stream.Units.Append(clip.Until(10 * time.Second)...)
+			if err := m.wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			tc.end(stream, cancel)
+			if err := <-done; !errors.Is(err, tc.want) {
+				t.Errorf("Run returned %v", err)
+			}
+			files, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+			dirs, _ := filepath.Glob(filepath.Join(dir, "*"))
+			if len(files) != tc.left || len(dirs) != tc.left {
+				t.Errorf("left: %v %v", files, dirs)
+			}
+			if used, _ := budget.Used(); used != 0 {
+				t.Errorf("%d bytes are still accounted for", used)
+			}
+		})
+	}
+}

@@ -1,0 +1,262 @@
+package hls
+
+import (
+	"bytes"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/fmp4"
+)
+
+// Bounds of the cutting of segments.
+const (
+	// maxSegment is the longest segment before the target duration is fixed.
+	maxSegment = 20 * time.Second
+	// early is the share of the target length at which a key frame may end a
+	// segment: intervals of key frames jitter.
+	early = 0.9
+	// hole is the pause after which the time line is no longer continuous for a
+	// player.
+	hole = 500 * time.Millisecond
+	// stall is how far the other track may run ahead of the leading one: its
+	// units are held until the leading one has a part.
+	stall = 2 * time.Second
+	// slack is what a part may exceed its length by: time stamps are rounded.
+	slack = time.Millisecond
+	// drift is how far segments' times of day may lie from the clock before
+	// they follow it at once and not step by step.
+	drift = 500 * time.Millisecond
+)
+
+// packager cuts units into parts and segments. One track leads: the first
+// video track or, without one, the first audio track. Where the leading track
+// breaks off, everything begins anew at its next key frame. It belongs to one
+// goroutine.
+type packager struct {
+	out    *Muxer
+	cfg    Config
+	tracks func() ([]*media.Track, <-chan struct{})
+
+	mux  *fmp4.Muxer
+	used []*media.Track // packaged: the leading one first
+	init *initSegment
+	bufs [][]byte
+
+	seg     *segment      // open; nil while waiting for a key frame
+	broken  bool          // the next segment does not continue the last one
+	stale   bool          // there are tracks that are not packaged
+	origin  time.Duration // nothing is shown before this stream time
+	from    time.Duration // start of the pending part
+	end     time.Duration // of what the leading track has had
+	pending part
+	wall    time.Time // time of day at which the open segment ends as planned
+}
+
+// unit packages u. gap tells that something is missing before it.
+func (p *packager) unit(u *media.Unit, gap bool) {
+	if p.seg == nil {
+		p.start(u)
+		return
+	}
+	at := p.index(u.Track)
+	if at < 0 {
+		p.stale = p.stale || fmp4.Check(u.Track) == nil && u.Track.Ready() && len(p.used) == 1
+		return
+	}
+	lead := at == 0
+	if u.Track != p.used[at] && !p.adopt(at, u.Track) ||
+		gap && (lead || u.DTS-p.end > hole) ||
+		lead && u.Key && p.stale && u.Track.Kind == media.KindVideo {
+		p.stop()
+		p.start(u)
+		return
+	}
+	switch {
+	case lead:
+		p.lead(u)
+	case u.DTS-p.end > max(stall, 4*p.mux.Frame(p.used[0].ID)):
+		p.stop()
+	case u.PTS >= p.origin:
+		p.mux.Add(u)
+	}
+}
+
+func (p *packager) index(t *media.Track) int {
+	for i, o := range p.used {
+		if o.ID == t.ID {
+			return i
+		}
+	}
+	return -1
+}
+
+// adopt takes t for the track at that index if its parameters are the same: a
+// camera that came back describes itself with new values.
+func (p *packager) adopt(at int, t *media.Track) bool {
+	was := p.used[at]
+	p.used[at] = t
+	data, err := fmp4.Init(p.used)
+	if err == nil && bytes.Equal(data, p.init.data) {
+		return true
+	}
+	p.used[at] = was
+	return false
+}
+
+// start begins with u if it can: video begins with a key frame, and audio
+// alone only if there is no video to wait for.
+func (p *packager) start(u *media.Unit) {
+	if fmp4.Check(u.Track) != nil || !u.Track.Ready() {
+		return
+	}
+	video := u.Track.Kind == media.KindVideo
+	if video && !u.Key {
+		return
+	}
+	tracks, _ := p.tracks()
+	used := []*media.Track{u.Track}
+	for _, t := range tracks {
+		if fmp4.Check(t) != nil || t.Kind == u.Track.Kind {
+			continue
+		}
+		if !video {
+			return
+		}
+		if len(used) == 1 && t.Kind == media.KindAudio && t.Ready() {
+			used = append(used, t)
+		}
+	}
+	if !p.describe(used) {
+		return
+	}
+	p.stale = false
+	p.origin = u.PTS
+	p.open(u)
+	p.lead(u)
+}
+
+// describe makes used the tracks that are packaged.
+func (p *packager) describe(used []*media.Track) bool {
+	data, err := fmp4.Init(used)
+	if err != nil && len(used) > 1 {
+		used = used[:1]
+		data, err = fmp4.Init(used)
+	}
+	if err != nil {
+		p.out.failed(err)
+		return false
+	}
+	p.used = used
+	if p.init != nil && bytes.Equal(data, p.init.data) {
+		return true
+	}
+	if p.init != nil {
+		p.out.release(p.init)
+		p.broken = true
+	}
+	p.init = p.out.newInit(used, data)
+	p.mux = fmp4.NewMuxer(used)
+	return true
+}
+
+// open begins a segment with u, the unit of the leading track that comes next.
+func (p *packager) open(u *media.Unit) {
+	wall := u.Wall
+	if d := u.Wall.Sub(p.wall); !p.broken && d.Abs() < drift {
+		wall = p.wall.Add(d / 8) // arrival jitters, media time does not
+	}
+	p.seg = &segment{
+		init: p.init, start: u.DTS, wall: wall,
+		independent: p.independent(u), discontinuity: p.broken,
+	}
+	p.broken = false
+	p.from, p.end = u.DTS, u.DTS
+	p.out.begin(p.seg)
+}
+
+func (p *packager) independent(u *media.Unit) bool {
+	return u.Key || u.Track.Kind == media.KindAudio
+}
+
+// lead packages a unit of the leading track and cuts before or after it.
+func (p *packager) lead(u *media.Unit) {
+	elapsed, frame := u.DTS-p.seg.start, p.mux.Frame(u.Track.ID)
+	limit := p.out.limit()
+	switch {
+	case elapsed > limit: // a pause: the segment ends where its frames do
+		p.broken = u.DTS-p.end > hole
+		p.cut(u, p.end-p.seg.start)
+	case elapsed+frame > limit, p.independent(u) && elapsed >= p.out.wanted():
+		p.cut(u, elapsed)
+	}
+	if p.pending.frames == 0 {
+		p.pending.independent = p.independent(u)
+	}
+	if !p.mux.Add(u) {
+		return
+	}
+	p.pending.frames++
+	p.end = u.DTS + frame
+	if p.end+frame-p.from > p.cfg.Part+slack {
+		p.flush(nil)
+	}
+}
+
+// cut ends the segment, which lasts for duration, and begins the next one with
+// u. What the other track has had since the last part goes into that one.
+func (p *packager) cut(u *media.Unit, duration time.Duration) {
+	switch {
+	case p.pending.frames == 0:
+	case u.DTS-p.end > hole:
+		p.flush(nil)
+	default:
+		p.end = u.DTS
+		p.flush(u)
+	}
+	p.finish(duration)
+	p.open(u)
+}
+
+// flush ends the pending part; next is the unit that follows it, if known.
+func (p *packager) flush(next *media.Unit) {
+	bufs, size := p.mux.Flush(p.bufs[:0], next)
+	if size > 0 {
+		p.pending.duration = p.end - p.from
+		p.out.part(p.seg, bufs, int64(size), p.pending)
+	}
+	clear(bufs)
+	p.bufs = bufs[:0]
+	p.pending = part{}
+	p.from = p.end
+}
+
+// stop ends the segment where its frames end; nothing continues it.
+func (p *packager) stop() {
+	if p.pending.frames > 0 {
+		p.flush(nil)
+	} else {
+		bufs, _ := p.mux.Flush(p.bufs[:0], nil)
+		clear(bufs)
+	}
+	p.finish(p.end - p.seg.start)
+	p.broken = true
+}
+
+func (p *packager) finish(duration time.Duration) {
+	p.wall = p.seg.wall.Add(duration)
+	p.out.end(p.seg, duration)
+	p.seg = nil
+}
+
+// abandon gives up what is pending, for good.
+func (p *packager) abandon() {
+	if p.seg != nil {
+		p.out.discard(p.seg)
+		p.out.release(p.seg.init)
+		p.seg = nil
+	}
+	if p.init != nil {
+		p.out.release(p.init)
+		p.init = nil
+	}
+}

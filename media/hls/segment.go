@@ -1,0 +1,103 @@
+package hls
+
+import (
+	"container/list"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"camrelay/media"
+)
+
+// segment is one media segment. Its Muxer's Run fills it; what is marked with
+// an asterisk is guarded by Muxer.mu from the moment it is published in part.
+type segment struct {
+	owner         *Muxer
+	name          string
+	sequence      uint64
+	discontinuity bool
+	number        uint64 // of the discontinuity that it follows, since the beginning
+	init          *initSegment
+	independent   bool
+	start         time.Duration // stream time of its first unit
+	wall          time.Time
+	file          *os.File // open while it grows
+	reserved      int64    // bytes taken from the budget
+
+	size     int64         // * bytes in the file
+	parts    []part        // *
+	duration time.Duration // * so far, of an open segment
+	gap      bool          // * it could not be written: there is no file
+	frames   int           // * of the track that leads
+	expires  time.Time     // * when the file may go, once it is out of the playlist
+
+	listed *list.Element // guarded by Budget.mu
+}
+
+// part is a run of bytes of a segment that was written at once.
+type part struct {
+	offset, size int64
+	duration     time.Duration
+	frames       int  // of the track that leads
+	independent  bool // begins with a key frame
+}
+
+// initSegment describes the tracks of segments. refs counts the segments that
+// need it and the packager while it is the current one.
+type initSegment struct {
+	name   string
+	data   []byte
+	tracks []*media.Track
+
+	written bool // guarded by Muxer.mu
+	refs    int  // guarded by Muxer.mu
+}
+
+// Names of files. A session is sessionDigits lower-case hexadecimal digits.
+const (
+	sessionDigits = 8
+	mediaSuffix   = ".m4s"
+	initPrefix    = "init"
+	initSuffix    = ".mp4"
+	stateName     = "hls.state"
+)
+
+func mediaName(session string, sequence uint64) string {
+	return session + "-" + strconv.FormatUint(sequence, 10) + mediaSuffix
+}
+
+func initName(session string, n int) string {
+	return session + "-" + initPrefix + strconv.Itoa(n) + initSuffix
+}
+
+// isOwn tells whether name is one of a segment or init segment of ours.
+func isOwn(name string) bool {
+	if len(name) <= sessionDigits || name[sessionDigits] != '-' {
+		return false
+	}
+	for i := range sessionDigits {
+		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	rest := name[sessionDigits+1:]
+	if n, ok := strings.CutSuffix(rest, mediaSuffix); ok {
+		return isNumber(n)
+	}
+	n, ok := strings.CutSuffix(rest, initSuffix)
+	if !ok {
+		return false
+	}
+	n, ok = strings.CutPrefix(n, initPrefix)
+	return ok && isNumber(n)
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 20
+}

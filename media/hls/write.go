@@ -1,0 +1,138 @@
+package hls
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+var errBudget = errors.New("the byte budget is used up")
+
+// write appends size bytes in bufs to the segment's file, at the cost of older
+// segments if there is no room.
+func (m *Muxer) write(s *segment, bufs [][]byte, size int64) error {
+	err := m.describe(s.init)
+	grow := pages(s.size+size) - pages(s.size)
+	if err == nil {
+		err = m.reserve(grow)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write segment: %w", err)
+	}
+	s.reserved += grow
+	for at := s.size; ; {
+		if s.file == nil {
+			s.file, err = m.store.create(s.name)
+		}
+		if err == nil {
+			var n int64
+			n, bufs, err = writeAt(s.file, bufs, at)
+			at += n
+		}
+		if err == nil {
+			return nil
+		}
+		if !isFull(err) || !m.evict() {
+			return fmt.Errorf("cannot write segment: %w", err)
+		}
+		err = nil
+	}
+}
+
+// discard gives up the file of the open segment.
+func (m *Muxer) discard(s *segment) {
+	if s.file != nil {
+		s.file.Close() //nolint:errcheck,gosec // it is removed
+		s.file = nil
+	}
+	m.unlink(s.name, s.reserved)
+	s.reserved = 0
+}
+
+// describe writes the init segment unless it is there.
+func (m *Muxer) describe(in *initSegment) error {
+	m.mu.Lock()
+	written := in.written
+	m.mu.Unlock()
+	if written {
+		return nil
+	}
+	if err := m.reserve(pages(int64(len(in.data)))); err != nil {
+		return err
+	}
+	for {
+		err := m.writeInit(in)
+		if err == nil {
+			break
+		}
+		if !isFull(err) || !m.evict() {
+			m.budget.release(&m.share, pages(int64(len(in.data))))
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in.written = true
+	return nil
+}
+
+func (m *Muxer) writeInit(in *initSegment) error {
+	f, err := m.store.create(in.name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(in.data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		m.store.remove(in.name) //nolint:errcheck,gosec // the next try or the next session removes it
+	}
+	return err
+}
+
+// reserve takes n bytes of the budget, at the cost of older segments.
+func (m *Muxer) reserve(n int64) error {
+	for {
+		victim, ok := m.budget.reserve(&m.share, n)
+		if ok {
+			return nil
+		}
+		if victim == nil {
+			return errBudget
+		}
+		victim.owner.drop(victim)
+	}
+}
+
+// evict removes the oldest segment of all streams and tells whether there was
+// one.
+func (m *Muxer) evict() bool {
+	victim := m.budget.evict()
+	if victim == nil {
+		return false
+	}
+	victim.owner.drop(victim)
+	return true
+}
+
+// unlink removes a file and gives the bytes reserved for it back.
+func (m *Muxer) unlink(name string, reserved int64) {
+	if err := m.store.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.log.Warn("cannot remove HLS segment", "err", err)
+	}
+	m.budget.release(&m.share, reserved)
+}
+
+// failed notes and logs that writing has begun to fail.
+func (m *Muxer) failed(err error) {
+	if !m.failing {
+		m.log.Warn("cannot write HLS segments", "err", err)
+	}
+	m.failing = true
+}
+
+// recovered logs that writing succeeds again.
+func (m *Muxer) recovered() {
+	if m.failing {
+		m.log.Info("HLS segments are written again")
+	}
+	m.failing = false
+}
