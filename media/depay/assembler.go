@@ -12,11 +12,13 @@ import (
 // track, follows parameter sets in band, and puts every unit on the time line.
 //
 // Video begins with a key picture. When a picture that others refer to is
-// missing, what follows is dropped up to the next key picture, which is marked
-// as a Gap: a frozen picture for a moment instead of a broken one, and nothing
-// that a strict decoder refuses. Where the slice headers of H.264 show that
-// nothing was missing (a counter that jumps, a lost picture that nothing refers
-// to) nothing more is dropped. Lost audio frames leave a hole in time, no Gap.
+// missing, what follows is dropped up to the next key picture: a frozen picture
+// for a moment instead of a broken one, and nothing that a strict decoder
+// refuses. Where the slice headers of H.264 show that nothing was missing (a
+// counter that jumps, a lost picture that nothing refers to) nothing more is
+// dropped. A unit is a Gap where the time line begins anew, and where after a
+// loss or an outage there is a hole in time before it: of more than two
+// pictures, or of half a second of audio. A lost audio frame is no Gap.
 type Assembler struct {
 	tl        *timeline.Timeline
 	lanes     []*lane // by track ID, nil for tracks without units
@@ -32,9 +34,12 @@ type lane struct {
 	dec       *Decoder
 	dts       *timeline.DTS
 	ref       reference
-	begun     bool // has given out a unit
-	gap       bool // the next unit is a Gap
-	waiting   bool // drop up to the next key picture
+	begun     bool          // has given out a unit
+	gap       bool          // something may be missing before the next unit
+	restart   bool          // the time line begins anew with the next unit
+	suspect   bool          // the next packets may not continue what was
+	waiting   bool          // drop up to the next key picture
+	high      time.Duration // highest PTS given out
 	unready   uint64
 	skipped   uint64
 	badParams uint64
@@ -102,7 +107,7 @@ func (a *Assembler) Packets(p media.Packets, out []*media.Unit) []*media.Unit {
 	}
 	l := a.lanes[p.Track.ID]
 	a.aus = a.aus[:0]
-	if p.Gap {
+	if p.Gap && !l.dec.misses(&p) {
 		a.aus = l.dec.Flush(a.aus)
 		out = a.units(l, out)
 		a.aus = a.aus[:0]
@@ -175,11 +180,9 @@ func (a *Assembler) params(l *lane, au *AU) {
 // dropped ones for a jump.
 func (a *Assembler) unit(l *lane, au *AU) *media.Unit {
 	video := l.track.Kind == media.KindVideo
-	if video {
-		l.follow(au)
-	}
-	pts, gap := a.tl.Time(l.track, au.RTP, au.Wall)
-	l.gap = l.gap || gap
+	l.follow(au)
+	pts, anew := a.tl.Time(l.track, au.RTP, au.Wall)
+	l.restart = l.restart || anew
 	if !l.track.Ready() {
 		l.unready++
 		return nil
@@ -191,11 +194,11 @@ func (a *Assembler) unit(l *lane, au *AU) *media.Unit {
 	u := &media.Unit{
 		Track: l.track, PTS: pts, DTS: pts, Wall: au.Wall, Data: au.Data,
 		Key: au.Key || !video && a.audioOnly,
-		Gap: l.gap && l.begun,
+		Gap: l.begun && (l.restart || l.gap && pts-l.high > l.hole()),
 	}
 	if video {
-		u.DTS, u.PTS = l.dts.Next(pts, l.step(), l.gap)
+		u.DTS, u.PTS = l.dts.Next(pts, l.step(), u.Gap)
 	}
-	l.begun, l.gap = true, false
+	l.begun, l.gap, l.restart, l.high = true, false, false, max(l.high, pts)
 	return u
 }

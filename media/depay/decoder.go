@@ -123,6 +123,13 @@ func (d *Decoder) Decode(out []AU, packet []byte, arrival time.Time) ([]AU, erro
 	return out, err
 }
 
+// misses tells whether packets are missing before p by its sequence number, so
+// that Decode will see by itself what that means.
+func (d *Decoder) misses(p *media.Packets) bool {
+	step := int16(p.Sequence() - d.seq)
+	return d.begun && p.SSRC() == d.ssrc && step > 1 && step <= maxDropout
+}
+
 // Flush appends the access unit that has begun, if it is whole, and forgets
 // the sequence: the next packet is the first of a connection.
 func (d *Decoder) Flush(out []AU) []AU {

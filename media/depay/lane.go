@@ -25,8 +25,7 @@ func (l *lane) describe() {
 
 // interrupted notes that what comes does not continue what was.
 func (l *lane) interrupted() {
-	l.gap = true
-	l.waiting = l.track.Kind == media.KindVideo
+	l.suspect = true
 	l.ref.known = false
 }
 
@@ -38,14 +37,28 @@ func (l *lane) step() time.Duration {
 	return 40 * time.Millisecond
 }
 
-// follow decides whether a picture can be decoded after what was given out.
+// hole returns how far apart units may be after a loss that is not told.
+func (l *lane) hole() time.Duration {
+	if l.track.Kind == media.KindVideo {
+		return 2*l.step() + l.step()/2
+	}
+	return 500 * time.Millisecond
+}
+
+// follow decides whether an access unit can be decoded after what was given out.
 func (l *lane) follow(au *AU) {
+	lost := au.Lost || l.suspect
+	l.suspect = false
+	if l.track.Kind != media.KindVideo {
+		l.gap = l.gap || lost
+		return
+	}
 	intact := l.ref.next(l.track.Codec, au)
 	switch {
 	case au.Key:
-		l.gap = l.gap || l.waiting || au.Lost
+		l.gap = l.gap || l.waiting || lost
 		l.waiting = false
-	case au.Lost && !intact:
+	case lost && !intact:
 		l.waiting = true
 	}
 }

@@ -27,15 +27,18 @@ func (v *video) take() {
 // parameter sets repeated there do not end the picture.
 func (v *video) insert() {
 	at := slices.IndexFunc(v.nals, func(n []byte) bool { return codec.IsVCL(v.codec, n) })
+	if at < 0 { // its first slice is not whole yet
+		at = len(v.nals)
+	}
 	for _, n := range v.lead.nals {
-		if slices.ContainsFunc(v.nals[:max(at, 0)], func(o []byte) bool { return bytes.Equal(o, n) }) {
+		if slices.ContainsFunc(v.nals[:at], func(o []byte) bool { return bytes.Equal(o, n) }) {
 			continue
 		}
+		behind := slices.Clone(v.nals[at:])
+		v.nals = v.nals[:at]
 		v.add(n)
-		last := len(v.nals) - 1
-		copy(v.nals[at+1:], v.nals[at:last])
-		v.nals[at] = n
-		at++
+		at = len(v.nals)
+		v.nals = append(v.nals, behind...)
 	}
 	v.lead.clear()
 }

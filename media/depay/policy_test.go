@@ -249,6 +249,42 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+func TestLossThatIsMarkedAsGap(t *testing.T) {
+	r := newRig(t, mediatest.H264AAC, nil)
+	last := map[int]uint16{}
+	n := 0
+	r.send(600, func(u *media.Unit, p *media.Packets) bool {
+		if u.Track.Kind == media.KindAudio {
+			if n++; n%50 == 0 {
+				return false
+			}
+		}
+		seq, known := last[u.Track.ID]
+		p.Gap = known && p.Sequence() != seq+1
+		last[u.Track.ID] = p.Sequence() + uint16(p.N) - 1
+		return true
+	})
+	for i, u := range r.out {
+		if u.Gap {
+			t.Fatalf("unit %d: one lost frame of audio is no gap", i)
+		}
+	}
+	if s := r.asm.Stats(1); s.Lost == 0 {
+		t.Error("nothing was lost")
+	}
+}
+
+func TestAMarkedGapWithoutAHoleInTimeIsNone(t *testing.T) {
+	r := newRig(t, mediatest.H264, nil) // as where each group has an SSRC of its own
+	r.send(100, func(u *media.Unit, p *media.Packets) bool {
+		p.Gap = u.Key
+		return true
+	})
+	if got, want := r.pictures(), span(0, 99); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestANewAssemblerGoesOnOnTheSameTimeLine(t *testing.T) {
 	r := newRig(t, mediatest.H264AAC, nil)
 	tl := timeline.New()

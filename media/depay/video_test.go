@@ -271,6 +271,14 @@ func TestH264(t *testing.T) {
 			"2 lost: p2\n3: p3\n",
 		},
 		{
+			"a fragment cut off by parameter sets and a later slice",
+			[]sent{
+				{ts: 1, payload: "\x7c\x85\x88i"}, {ts: 1, payload: pps}, {ts: 1, marker: true, payload: idr2},
+				{ts: 2, marker: true, payload: p1},
+			},
+			"2 lost: p1\n",
+		},
+		{
 			"whole pictures are lost between two whole ones",
 			[]sent{
 				{ts: 1, marker: true, payload: p1},
