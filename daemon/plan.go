@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"camrelay/media/camera"
 	"camrelay/media/hls"
 	"camrelay/media/rtmp"
+	"camrelay/media/srt"
 )
 
 // plan is what is to run, as comparable specifications: whatever differs from
@@ -102,7 +104,24 @@ func pushOf(p config.Push) pushSpec {
 	spec := pushSpec{
 		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p),
 	}
-	spec.rtmp = rtmp.Spec{URL: p.URL, Key: p.Key, Timeout: p.Timeout}
+	if scheme == "srt" {
+		spec.srt = srtOf(p)
+	} else {
+		spec.rtmp = rtmp.Spec{URL: p.URL, Key: p.Key, Timeout: p.Timeout}
+	}
+	return spec
+}
+
+// srtOf takes the address out of the URL, whose parameters config has read.
+func srtOf(p config.Push) srt.Spec {
+	spec := srt.Spec{
+		StreamID: p.StreamID, Passphrase: p.Passphrase, PBKeyLen: p.PBKeyLen, Latency: p.Latency, Timeout: p.Timeout,
+	}
+	if u, err := url.Parse(p.URL); err == nil { // config has parsed it before
+		spec.Host = u.Hostname()
+		port, _ := strconv.ParseUint(u.Port(), 10, 16)
+		spec.Port = uint16(port)
+	}
 	return spec
 }
 

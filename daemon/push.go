@@ -13,6 +13,7 @@ import (
 	"camrelay/media"
 	"camrelay/media/hub"
 	"camrelay/media/rtmp"
+	"camrelay/media/srt"
 )
 
 // pushSpec is everything that, when it changes, restarts a push.
@@ -23,6 +24,7 @@ type pushSpec struct {
 	shown  string
 	scheme string // key of targets
 	rtmp   rtmp.Spec
+	srt    srt.Spec
 }
 
 // target runs one session of a push.
@@ -33,7 +35,10 @@ func targets() map[string]target {
 	viaRTMP := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
 		return rtmp.Run(ctx, spec.rtmp, s, p, log)
 	}
-	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP}
+	viaSRT := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
+		return srt.Run(ctx, spec.srt, s, p, log)
+	}
+	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP, "srt": viaSRT}
 }
 
 // pushes runs the pushes and remembers how they are.

@@ -25,16 +25,18 @@ Gst.init(None)
 VIDEO = ("videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! ")
 AUDIO = "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=1 ! avenc_aac bitrate=64000 ! "
 H264 = "x264enc speed-preset=ultrafast bitrate=800 key-int-max=50 "
+# The payloader repeats parameter sets between the slices of a picture, which ffmpeg takes for two pictures.
+ONE_SLICE = "tune=zerolatency sliced-threads=false threads=1 ! "
 PAY_V = "valve name=valve0 ! rtph264pay name=pay0 pt=96 config-interval=-1 "
 PAY_A = "valve name=valve1 ! rtpmp4gpay name=pay1 pt=97 "
 
 MOUNTS = {
-    "/h264": "( " + VIDEO + H264 + "tune=zerolatency ! " + PAY_V + AUDIO + PAY_A + ")",
+    "/h264": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + AUDIO + PAY_A + ")",
     "/bframes": "( " + VIDEO + H264 + "bframes=2 b-adapt=false ! video/x-h264,profile=main ! " + PAY_V + AUDIO + PAY_A + ")",
     "/h265": "( " + VIDEO + "x265enc speed-preset=ultrafast tune=zerolatency bitrate=800 key-int-max=50 ! "
              "valve name=valve0 ! rtph265pay name=pay0 pt=96 config-interval=-1 " + AUDIO + PAY_A + ")",
-    "/video": "( " + VIDEO + H264 + "tune=zerolatency ! " + PAY_V + ")",
-    "/gop4": "( " + VIDEO + "x264enc speed-preset=ultrafast bitrate=800 tune=zerolatency key-int-max=100 ! " + PAY_V
+    "/video": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + ")",
+    "/gop4": "( " + VIDEO + "x264enc speed-preset=ultrafast bitrate=800 tune=zerolatency sliced-threads=false threads=1 key-int-max=100 ! " + PAY_V
              + AUDIO + PAY_A + ")",
 }
 

@@ -1,0 +1,33 @@
+// Package mpegts turns units into an MPEG transport stream: PAT, PMT and PES
+// packets with 90 kHz time stamps. It is pure: no goroutine, no I/O, no hub.
+// A Muxer belongs to one goroutine.
+//
+// # Why
+//
+// gomedia's muxer takes milliseconds and so moves each picture by up to half a
+// millisecond; here stamps are exact to the tick, and a unit costs one
+// allocation and one copy.
+//
+// Specification: ISO 13818-1; Opus: "TS Opus 0.1.3"; ADTS: ISO 13818-7 6.2.
+package mpegts
+
+import "camrelay/media"
+
+// PacketSize is the size of a transport stream packet.
+const PacketSize = 188
+
+// Chunk is a stretch of the transport stream: the whole packets of one unit,
+// and the tables before it where they are due.
+type Chunk struct {
+	Data []byte // a multiple of PacketSize; shared, never written again
+	Key  bool   // begins with the tables, then a unit at which a receiver may start
+}
+
+// Carries tells whether a track can be carried.
+func Carries(t *media.Track) bool {
+	switch t.Codec {
+	case media.CodecH264, media.CodecH265, media.CodecAAC, media.CodecOpus:
+		return true
+	}
+	return false
+}
