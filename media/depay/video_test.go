@@ -273,7 +273,9 @@ func TestH264(t *testing.T) {
 		{
 			"a fragment cut off by parameter sets and a later slice",
 			[]sent{
-				{ts: 1, payload: "\x7c\x85\x88i"}, {ts: 1, payload: pps}, {ts: 1, marker: true, payload: idr2},
+				{ts: 1, payload: "\x7c\x85\x88i"},
+				{ts: 1, payload: pps},
+				{ts: 1, marker: true, payload: idr2},
 				{ts: 2, marker: true, payload: p1},
 			},
 			"2 lost: p1\n",
