@@ -26,18 +26,16 @@ func (d *decoder) cameras(v value) {
 	}
 }
 
-// camera reads the keys of a camera or a sub stream into cam. It returns the
-// value of sub, nil if there is none.
-func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
+// cameraFields is the table of a camera's keys. user takes what the URL holds.
+func (d *decoder) cameraFields(name string, cam *Camera, user **url.Userinfo) fields {
 	password := func(s media.Secret) {
 		c := d.cfg.Cameras[name]
 		c.Password = s
 		d.cfg.Cameras[name] = c
 	}
-	var user *url.Userinfo
-	f := fields{
+	return fields{
 		"title":         str(&cam.Title, 200),
-		"url":           func(v value) { user = cameraURL(v, &cam.URL) },
+		"url":           func(v value) { *user = cameraURL(v, &cam.URL) },
 		"username":      str(&cam.Username, 200),
 		"password":      d.secret(1, 512, password),
 		"password_file": d.secretFile(1, 512, password),
@@ -49,6 +47,13 @@ func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
 		"hls":           onOff(&cam.HLS),
 		"tls":           section(tlsFields(&cam.TLS)),
 	}
+}
+
+// camera reads the keys of a camera or a sub stream into cam. It returns the
+// value of sub, nil if there is none.
+func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
+	var user *url.Userinfo
+	f := d.cameraFields(name, cam, &user)
 	if cam.SubOf == "" {
 		f["sub"] = func(v value) { sub = &v }
 	}

@@ -83,8 +83,7 @@ func TestDocumentedFile(t *testing.T) {
 	for _, w := range cfg.Warnings {
 		warned = append(warned, w.Key)
 	}
-	if got := strings.Join(warned, " "); got != "access.view rtmp srt metrics pushes.gate-up hooks users" &&
-		got != "access.view rtmp srt metrics hooks users" {
+	if got := strings.Join(warned, " "); got != "access.view rtmp srt metrics hooks users" {
 		t.Errorf("warned of %s", got)
 	}
 }

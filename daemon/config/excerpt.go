@@ -6,8 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxExcerpt is the greatest number of characters shown of a line.
-const maxExcerpt = 120
+// maxExcerpt is the greatest number of characters shown of a line, maxLine the
+// number of bytes looked at.
+const (
+	maxExcerpt = 120
+	maxLine    = 4096
+)
 
 // excerpt is one line of a file with everything masked that may be a secret.
 type excerpt struct {
@@ -21,11 +25,11 @@ var harmless = regexp.MustCompile(`^(version|view|listen|socket|mode|segment|par
 	`transport|keep|idle_after|start_timeout|audio|hls|camera|enabled|demand|limit|timeout|latency|pbkeylen|` +
 	`platform|insecure|warm|role|interval)$`)
 
-// keyed finds a key and its colon.
-var keyed = regexp.MustCompile(`(^|[\s{,\[])['"]?([A-Za-z0-9_.-]+)['"]?\s*:(\s+|$)`)
+// keyed is a key with its colon.
+var keyed = regexp.MustCompile(`^['"]?([A-Za-z0-9_.-]+)['"]?\s*:(?:\s+|$)`)
 
 // plain is a value that may be shown after a harmless key.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_.:%/+-]+|^"[A-Za-z0-9_.:%/+-]*"`)
+var plain = regexp.MustCompile(`^(?:[A-Za-z0-9_.:%/+-]+|"[A-Za-z0-9_.:%/+-]*")`)
 
 // mask stands for a value.
 const mask = "***"
@@ -33,6 +37,7 @@ const mask = "***"
 // masker writes a line with its values masked and follows a place in it.
 type masker struct {
 	line  string
+	pos   int // bytes of line that are written
 	at    int // byte of the place
 	out   strings.Builder
 	caret int // characters written before the place; -1 until it was passed
@@ -41,65 +46,92 @@ type masker struct {
 // newExcerpt returns line with its values masked, and where column, counted in
 // characters from 1, has got to.
 func newExcerpt(line string, column int) excerpt {
-	line = strings.TrimRight(strings.ToValidUTF8(line, "?"), "\r\n")
+	line = strings.TrimRight(strings.ToValidUTF8(line[:min(len(line), maxLine)], "?"), "\r\n")
 	m := &masker{line: line, at: byteOffset(line, column), caret: -1}
-	pos, show, flow := 0, false, false
-	for _, k := range keyed.FindAllStringSubmatchIndex(line, -1) {
-		start := k[3] // behind what separates the key from what was before
-		between := line[pos:start]
-		// In block style a colon within a value begins no key.
-		if flow = flow || strings.ContainsAny(between, "{["); pos > 0 && !flow {
+	flow := false
+	for more := true; more; {
+		n := punctuation(line[m.pos:])
+		flow = flow || strings.ContainsAny(line[m.pos:m.pos+n], "{[")
+		m.show(n)
+		key := keyed.FindStringSubmatch(line[m.pos:])
+		if key == nil {
 			break
 		}
-		m.value(pos, start, show)
-		m.verbatim(start, k[1])
-		pos, show = k[1], harmless.MatchString(line[k[4]:k[5]])
+		m.show(len(key[0]))
+		more = m.value(flow, harmless.MatchString(key[1]))
 	}
-	m.value(pos, len(line), show)
+	m.mask(len(line) - m.pos)
 	if m.caret < 0 {
 		m.caret = utf8.RuneCountInString(m.out.String())
 	}
 	return excerpt{m.out.String(), m.caret}.cut()
 }
 
-// verbatim writes line[from:to] as it is.
-func (m *masker) verbatim(from, to int) {
-	if m.at >= from && m.at < to {
-		m.caret = utf8.RuneCountInString(m.out.String()) + utf8.RuneCountInString(m.line[from:m.at])
+// punctuation returns the length of what stands between values in s.
+func punctuation(s string) int { return len(s) - len(strings.TrimLeft(s, " \t-,{}[]")) }
+
+// value writes the value that begins here, and tells whether a key may follow.
+// In block style whatever follows belongs to the value.
+func (m *masker) value(flow, harmless bool) bool {
+	rest := m.line[m.pos:]
+	n, ends := len(rest), true
+	switch {
+	case rest == "" || strings.IndexByte("{[,}]", rest[0]) >= 0:
+		return true
+	case rest[0] == '"' || rest[0] == '\'':
+		n, ends = quotedLength(rest)
+	case flow:
+		if i := strings.IndexAny(rest, ",}]"); i >= 0 {
+			n = len(strings.TrimRight(rest[:i], " \t"))
+		}
 	}
-	m.out.WriteString(m.line[from:to])
+	if shown := len(plain.FindString(rest[:n])); harmless {
+		m.show(shown)
+		n -= shown
+	}
+	m.mask(n)
+	return ends && flow
 }
 
-// masked writes the mask in place of line[from:to].
-func (m *masker) masked(from, to int) {
-	if m.at >= from && m.at < to {
-		m.caret = utf8.RuneCountInString(m.out.String())
+// quotedLength returns the length of the quoted string that s begins with, and
+// whether it ends in s.
+func quotedLength(s string) (int, bool) {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && s[0] == '"':
+			i++
+		case s[i] == s[0]:
+			return i + 1, true
+		}
 	}
-	m.out.WriteString(mask)
+	return len(s), false
 }
 
-// value writes line[from:to], which is a value with the punctuation around it.
-func (m *masker) value(from, to int, show bool) {
-	s := m.line[from:to]
-	lead := len(s) - len(strings.TrimLeft(s, " \t-{["))
-	m.verbatim(from, from+lead)
-	from += lead
+// show writes the next n bytes as they are.
+func (m *masker) show(n int) {
+	if m.at >= m.pos && m.at < m.pos+n {
+		m.caret = utf8.RuneCountInString(m.out.String()) + utf8.RuneCountInString(m.line[m.pos:m.at])
+	}
+	m.out.WriteString(m.line[m.pos : m.pos+n])
+	m.pos += n
+}
+
+// mask writes the mask in place of the next n bytes, with the blanks and
+// closing brackets around them as they are.
+func (m *masker) mask(n int) {
+	s := m.line[m.pos : m.pos+n]
+	lead := len(s) - len(strings.TrimLeft(s, " \t"))
+	m.show(lead)
 	s = s[lead:]
-	if show {
-		n := len(plain.FindString(s))
-		m.verbatim(from, from+n)
-		from += n
-		s = s[n:]
-	}
-	blank := len(s) - len(strings.TrimLeft(s, " \t,}]"))
-	m.verbatim(from, from+blank)
-	from += blank
-	s = s[blank:]
-	body := len(strings.TrimRight(s, " \t,}]"))
+	body := len(strings.TrimRight(s, " \t}]"))
 	if body > 0 {
-		m.masked(from, from+body)
+		if m.at >= m.pos && m.at < m.pos+body {
+			m.caret = utf8.RuneCountInString(m.out.String())
+		}
+		m.out.WriteString(mask)
+		m.pos += body
 	}
-	m.verbatim(from+body, to)
+	m.show(len(s) - body)
 }
 
 // cut shortens an excerpt and replaces characters that move the cursor.

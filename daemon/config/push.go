@@ -20,9 +20,8 @@ func (d *decoder) pushes(v value) {
 	}
 }
 
-// push reads the keys of one push into p.
-func (d *decoder) push(v value, name string, p *Push) {
-	var target *url.URL
+// pushFields is the table of a push's keys. target takes the parsed URL.
+func (d *decoder) pushFields(name string, p *Push, target **url.URL) fields {
 	var platform, mode string
 	set := func(assign func(*Push, media.Secret)) func(media.Secret) {
 		return func(s media.Secret) {
@@ -33,9 +32,9 @@ func (d *decoder) push(v value, name string, p *Push) {
 	}
 	key := set(func(p *Push, s media.Secret) { p.Key = s })
 	passphrase := set(func(p *Push, s media.Secret) { p.Passphrase = s })
-	v.decode(fields{
+	return fields{
 		"camera":          str(&p.Camera, 64),
-		"url":             func(v value) { target = pushURL(v, &p.URL) },
+		"url":             func(v value) { *target = pushURL(v, &p.URL) },
 		"enabled":         truth(&p.Enabled),
 		"demand":          truth(&p.Demand),
 		"limit":           number(&p.Limit, 0, 1_000_000),
@@ -51,7 +50,13 @@ func (d *decoder) push(v value, name string, p *Push) {
 		"passphrase_file": d.secretFile(minPassphrase, maxPassphrase, passphrase),
 		"latency":         span(&p.Latency, minLatency, maxLatency),
 		"pbkeylen":        pbkeylen(&p.PBKeyLen),
-	})
+	}
+}
+
+// push reads the keys of one push into p.
+func (d *decoder) push(v value, name string, p *Push) {
+	var target *url.URL
+	v.decode(d.pushFields(name, p, &target))
 	d.require(v, "camera")
 	d.require(v, "url")
 	d.exclude(v, "key", "key_file")

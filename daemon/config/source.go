@@ -200,9 +200,11 @@ func (s *shape) add(t *token.Token) {
 		if len(s.flow) > 0 {
 			s.flow[len(s.flow)-1]++
 		}
+	case token.SequenceEntryType:
+		s.total++
+		s.enter(t.Position.Column)
 	default:
-		if len(s.flow) == 0 && (first || t.Type == token.SequenceEntryType) {
-			s.total++
+		if first && len(s.flow) == 0 {
 			s.enter(t.Position.Column)
 		}
 	}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const shipped = "../../rootfs/etc/camrelay/camrelay.yaml"
+
+// commented is a setting that is commented out: prose has one space behind the #.
+var commented = regexp.MustCompile(`(?m)^#((?:  +)?[a-z_-]+:)`)
+
+// TestShippedFile parses the file as it is laid on the box, and with every
+// setting in it in force.
+func TestShippedFile(t *testing.T) {
+	text, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := parse(t, string(text))
+	if len(cfg.Cameras) != 0 {
+		t.Errorf("it names cameras as it is: %v", cfg.Cameras)
+	}
+	full := parse(t, string(commented.ReplaceAll(text, []byte("$1"))))
+	if got := strings.Join(keysOf(full.Cameras), " "); got != "gate gate_sub yard" {
+		t.Errorf("cameras %s", got)
+	}
+	if got := strings.Join(keysOf(full.Pushes), " "); got != "gate-live gate-up" {
+		t.Errorf("pushes %s", got)
+	}
+	for _, w := range full.Warnings {
+		if w.Key != "access.view" {
+			t.Errorf("warning: %v", w)
+		}
+	}
+	// What it shows as defaults are the defaults.
+	cfg.Cameras, cfg.Pushes, cfg.Warnings = full.Cameras, full.Pushes, full.Warnings
+	if !reflect.DeepEqual(cfg, full) {
+		t.Errorf("the defaults are\n%+v, shown are\n%+v", cfg, full)
+	}
+}
+
+// TestShippedFileIsComplete finds every key that this version acts on.
+func TestShippedFileIsComplete(t *testing.T) {
+	text, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Collect(maps.Keys(hlsFields(&HLS{})))
+	known = append(known, slices.Collect(maps.Keys(defaultsFields(&Defaults{})))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().cameraFields("", &Camera{}, nil)))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().pushFields("", &Push{}, nil)))...)
+	for _, key := range known {
+		switch key {
+		case "audio", "platform", "mode": // one value each, which changes nothing
+		default:
+			if !strings.Contains(string(text), key+":") && !strings.Contains(string(text), key+" ") &&
+				!strings.Contains(string(text), key+",") {
+				t.Errorf("%s is not in it", key)
+			}
+		}
+	}
+}
