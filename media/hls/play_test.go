@@ -1,0 +1,160 @@
+package hls
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/mediatest"
+)
+
+// serveEnded serves the rig over HTTP with playlists that have ended, so that
+// players play all of it and stop. It returns the URL of the multivariant
+// playlist.
+func serveEnded(t *testing.T, r *rig) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasSuffix(req.URL.Path, "hls.m3u8") {
+			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+			w.Write(append(r.body(req.URL.Path), "#EXT-X-ENDLIST\n"...)) //nolint:errcheck // a player may leave
+			return
+		}
+		r.server.ServeHTTP(w, req)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/gate/index.m3u8"
+}
+
+// pack packages the first 8 s of a clip from its first key frame on, and ends
+// the last segment.
+func pack(t *testing.T, kind mediatest.Kind) (*rig, []*media.Unit) {
+	t.Helper()
+	clip := mediatest.MakeClip(t, kind)
+	cfg := settings()
+	cfg.Window = time.Minute
+	r := newRig(t, cfg, clip.Tracks)
+	units := clip.Until(8 * time.Second)
+	r.feed(units...)
+	r.pack.stop()
+	return r, units
+}
+
+// of returns the units of one kind that are shown: audio from the first
+// picture on.
+func of(units []*media.Unit, kind media.Kind) (out []*media.Unit) {
+	var origin time.Duration
+	for _, u := range units {
+		if u.Track.Kind == media.KindVideo {
+			origin = u.PTS
+			break
+		}
+	}
+	for _, u := range units {
+		if u.Track.Kind == kind && u.PTS >= origin {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+var played = append(mediatest.Kinds(), mediatest.AAC, mediatest.H265B, mediatest.H264BOnly)
+
+func TestFFmpegPlays(t *testing.T) {
+	for _, kind := range played {
+		t.Run(string(kind), func(t *testing.T) {
+			r, units := pack(t, kind)
+			url := serveEnded(t, r)
+			mediatest.Decodes(t, url)
+			probed := mediatest.Probe(t, url)
+			offsets := map[media.Kind]time.Duration{}
+			for _, k := range []media.Kind{media.KindVideo, media.KindAudio} {
+				want := of(units, k)
+				if len(want) == 0 {
+					continue
+				}
+				got := probed.Times(t, k.String())
+				// Audio that came after the last picture of the last part is not shown.
+				if missing := len(want) - len(got); missing < 0 || missing > 3 || k == media.KindVideo && missing > 0 {
+					t.Fatalf("%d of %d frames of %s", len(got), len(want), k)
+				}
+				offsets[k] = got[0] - want[0].PTS
+				for i := range got {
+					if d := got[i] - want[i].PTS - offsets[k]; d.Abs() > 30*time.Microsecond {
+						t.Fatalf("frame %d of %s is %v off", i, k, d)
+					}
+				}
+			}
+			if v, ok := offsets[media.KindVideo]; ok {
+				if a, ok := offsets[media.KindAudio]; ok && (a-v).Abs() > time.Millisecond {
+					t.Errorf("audio is %v off the picture", a-v)
+				}
+			}
+		})
+	}
+}
+
+func TestGStreamerPlays(t *testing.T) {
+	for _, kind := range played {
+		t.Run(string(kind), func(t *testing.T) {
+			r, units := pack(t, kind)
+			url := serveEnded(t, r)
+			for _, k := range []media.Kind{media.KindVideo, media.KindAudio} {
+				want := len(of(units, k))
+				if want == 0 {
+					continue
+				}
+				got := gstFrames(t, url, k)
+				if k == media.KindVideo && got != want {
+					t.Errorf("%d of %d pictures", got, want)
+				}
+				if got == 0 {
+					t.Errorf("no %s", k)
+				}
+			}
+		})
+	}
+}
+
+// gstFrames plays url with GStreamer and returns how many decoded buffers of a
+// kind come out.
+func gstFrames(t *testing.T, url string, kind media.Kind) int {
+	t.Helper()
+	caps := map[media.Kind]string{media.KindVideo: "video/x-raw", media.KindAudio: "audio/x-raw"}[kind]
+	cmd := exec.CommandContext(t.Context(), "gst-launch-1.0", "-v", "--no-position",
+		"uridecodebin3", "uri="+url, "caps="+caps, "name=d", "d.", "!", caps, "!",
+		"identity", "silent=false", "!", "fakesink", "sync=false")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("gst-launch-1.0: %v\n%s", err, out)
+	}
+	return bytes.Count(out, []byte("last-message = chain   *******"))
+}
+
+// TestPlayersCrossDiscontinuities plays a camera that came back twice, once
+// with another picture.
+func TestPlayersCrossDiscontinuities(t *testing.T) {
+	small := mediatest.MakeClip(t, mediatest.H264AAC)
+	large := mediatest.MakeClip(t, mediatest.H264Large)
+	cfg := settings()
+	cfg.Window = time.Minute
+	r := newRig(t, cfg, small.Tracks)
+	want := 0
+	for i, clip := range []*mediatest.Clip{small, small, large} {
+		units := clip.Until(3 * time.Second)
+		want += len(of(units, media.KindVideo))
+		r.feed(shift(units, time.Duration(i)*20*time.Second)...)
+	}
+	r.pack.stop()
+	url := serveEnded(t, r)
+	if got := len(mediatest.Probe(t, url).Times(t, "video")); got != want {
+		t.Errorf("ffprobe sees %d of %d pictures", got, want)
+	}
+	if got := gstFrames(t, url, media.KindVideo); got != want {
+		t.Errorf("GStreamer shows %d of %d pictures", got, want)
+	}
+}
