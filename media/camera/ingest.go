@@ -23,15 +23,17 @@ type ingest struct {
 	last   atomic.Int64 // arrival of the newest RTP packet, ns of the monotonic clock since began
 	began  time.Time
 
-	mu      sync.Mutex // guards what follows
-	tracks  []*media.Track
-	lanes   []*lane
-	batch   []media.Packets // runs not published yet
-	holding int             // the newest runs of batch that wait for their key frame's first packet
-	packets int             // since the last publication
-	bytes   int
-	lost    int
-	units   []*media.Unit
+	mu       sync.Mutex // guards what follows
+	tracks   []*media.Track
+	lanes    []*lane
+	batch    []media.Packets // runs not published yet
+	holding  int             // the newest runs of batch that wait for their key frame's first packet
+	packets  int             // since the last publication
+	bytes    int
+	lost     int
+	units    []*media.Unit
+	reported bool
+	offset   time.Duration // the box's clock minus the camera's, if reported
 }
 
 // lane is the state of one track in this connection.
@@ -200,12 +202,26 @@ func (in *ingest) publish(now time.Time) {
 	in.active()
 }
 
+// maxDrift is how far a camera's clock may move against the box's before it is
+// taken to have been set anew.
+const maxDrift = 500 * time.Millisecond
+
 // senderReport takes an RTCP sender report, stamped as the camera stamps.
 func (in *ingest) senderReport(id int, ntp time.Time, rtp uint32, now time.Time) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if l := in.lanes[id]; l.begun && in.splice.units.asm != nil {
-		in.splice.units.asm.SenderReport(id, ntp, rtp+l.shiftT, now)
+	l := in.lanes[id]
+	if !l.begun {
+		return
+	}
+	// One offset for all tracks keeps audio and video together, whatever the
+	// camera believes the time to be.
+	if d := now.Sub(ntp) - in.offset; !in.reported || d > maxDrift || d < -maxDrift {
+		in.offset, in.reported = now.Sub(ntp), true
+	}
+	in.stream.SetClock(id, hub.Clock{RTP: rtp + l.shiftT, Wall: ntp.Add(in.offset)})
+	if asm := in.splice.units.asm; asm != nil {
+		asm.SenderReport(id, ntp, rtp+l.shiftT, now)
 	}
 }
 

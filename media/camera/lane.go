@@ -42,12 +42,16 @@ func (l *lane) follow(before *seam, seq uint16, ts, ssrc uint32, now time.Time) 
 }
 
 // join makes the packet the successor of what ended at s: the next sequence
-// number, and a time stamp that has gone on with the clock on the wall.
+// number, and, unless the stamps agree with the clock on the wall within a
+// second, a time stamp that has gone on with that clock.
 func (l *lane) join(s seam, seq uint16, ts uint32, now time.Time) {
 	l.out = s.ssrc
 	l.shiftQ = s.seq + 1 - seq
 	elapsed := media.ToTicks(max(now.Sub(s.wall), time.Millisecond), l.track.ClockRate)
-	l.shiftT = s.ts + uint32(elapsed) - ts
+	shift := s.ts + uint32(elapsed) - ts
+	if off := int64(int32(shift - l.shiftT)); !l.begun || max(off, -off) > int64(l.track.ClockRate) {
+		l.shiftT = shift // else the camera's stamps run on by themselves
+	}
 }
 
 // patch writes the packet's header as viewers see it.

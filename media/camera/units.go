@@ -38,7 +38,6 @@ func (in *ingest) assemble(runs []media.Packets, now time.Time) {
 			in.log.Warn("a track cannot be packaged or pushed", "err", err)
 		}
 		st.asm, st.shape = asm, shape
-		asm.Connect()
 		runs = in.newestGroup(runs)
 	}
 	in.units = in.units[:0]

@@ -69,7 +69,7 @@ func (m *Meter) at(t time.Time) *second {
 	if m.first.IsZero() {
 		m.first = t
 	}
-	n := int64(t.Sub(m.first)/time.Second) + 1
+	n := int64(max(0, t.Sub(m.first))/time.Second) + 1
 	s := &m.seconds[n%(window+1)]
 	if s.t != n {
 		*s = second{t: n}

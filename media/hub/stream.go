@@ -31,6 +31,7 @@ type Stream struct {
 
 	mu      sync.Mutex // guards what follows
 	tracks  []*media.Track
+	clocks  map[int]Clock // by track ID
 	changed chan struct{} // closed and replaced when tracks change
 	closed  bool
 	derived map[string]any // name → *derivation[T]
@@ -49,6 +50,7 @@ func NewStream(name string) *Stream {
 		Units: NewLog(lim,
 			(*media.Unit).Size,
 			func(u *media.Unit) bool { return u.Key }),
+		clocks:  make(map[int]Clock),
 		changed: make(chan struct{}),
 		derived: make(map[string]any),
 	}
@@ -75,6 +77,29 @@ func (s *Stream) Tracks() (tracks []*media.Track, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tracks, s.changed
+}
+
+// Clock ties the RTP time stamps of one track to the box's clock: what is
+// stamped RTP, as in Packets, was captured at Wall. The clocks of all tracks of
+// a stream share one error, so that audio and video stay together.
+type Clock struct {
+	RTP  uint32
+	Wall time.Time
+}
+
+// SetClock notes what the camera has reported of a track.
+func (s *Stream) SetClock(trackID int, c Clock) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clocks[trackID] = c
+}
+
+// Clock returns the newest relation of a track, false if its camera reports none.
+func (s *Stream) Clock(trackID int) (Clock, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.clocks[trackID]
+	return c, ok
 }
 
 // WaitTracks returns the track list as soon as there is one in which every
@@ -111,6 +136,9 @@ func Ready(tracks []*media.Track) bool {
 func (s *Stream) Forget() {
 	s.Packets.Forget()
 	s.Units.Forget()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.clocks)
 }
 
 // Closed tells whether Close was called.

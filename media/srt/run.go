@@ -98,7 +98,7 @@ func (w *sender) run(ctx context.Context, r *hub.Reader[mpegts.Chunk]) error {
 	for {
 		n, lost, err := r.Read(ctx, in[:])
 		if err != nil {
-			return errors.Join(err, w.flush())
+			return errors.Join(err, w.goodbye())
 		}
 		bytes := 0
 		for _, c := range in[:n] {
@@ -143,6 +143,40 @@ func (w *sender) send(msg []byte) error {
 	}
 	return nil
 }
+
+// maxLinger bounds how long a push that ends lets the peer have what was sent.
+const maxLinger = time.Second
+
+// goodbye sends what is left and waits until the peer has acknowledged it and
+// its latency has passed: with the connection a receiver drops what it has not
+// handed out yet.
+func (w *sender) goodbye() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	var empty time.Time
+	for began := time.Now(); time.Since(began) < maxLinger; <-tick.C {
+		st, err := w.sock.Stats()
+		if err != nil {
+			return fmt.Errorf("the connection is lost: %w", err)
+		}
+		if st.PktSndBuf > 0 {
+			continue
+		}
+		if empty.IsZero() {
+			empty = time.Now()
+		}
+		if time.Since(empty) > time.Duration(st.MsSndTsbPdDelay)*time.Millisecond+lingerMargin {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lingerMargin is for the peer's own delays.
+const lingerMargin = 50 * time.Millisecond
 
 // flush sends what is left, filled up with null packets.
 func (w *sender) flush() error {
