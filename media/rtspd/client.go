@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -60,6 +61,7 @@ func (c *client) subscribe(req *base.Request, path, query string) *base.Response
 	if err != nil || !ok {
 		return &base.Response{StatusCode: base.StatusBadRequest}
 	}
+	path = strings.Trim(path, "/")
 	asked := path + "?" + query
 	c.mu.Lock()
 	have, again, session := c.sub, c.asked == asked, c.session
@@ -99,7 +101,7 @@ func newLanes(tracks []*media.Track) []lane {
 
 func (c *client) open(req *base.Request, path string, q url.Values) (*hub.Subscription, error) {
 	r := hub.Request{
-		Path: trimSlashes(path), Query: q, Protocol: "rtsp",
+		Path: path, Query: q, Protocol: "rtsp",
 		Remote: c.conn.RemoteAddr().String(), UserAgent: c.userAgent,
 	}
 	var auth headers.Authorization

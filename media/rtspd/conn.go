@@ -14,8 +14,6 @@ const (
 	// acceptPause is how long the listener waits when the system has no
 	// resources for another connection.
 	acceptPause = 100 * time.Millisecond
-	// writeTimeout closes a viewer that takes no data for so long.
-	writeTimeout = 10 * time.Second
 	// requestTimeout closes a connection that neither plays nor completes a request.
 	requestTimeout = 30 * time.Second
 	// pausedTimeout is requestTimeout for a session that exists but does not
@@ -23,9 +21,9 @@ const (
 	pausedTimeout = 65 * time.Second
 	// lingerTimeout is how long a client may take to close after its session has ended.
 	lingerTimeout = 2 * time.Second
-	// rearm is how often the write deadline is moved: once per write would cost
-	// a timer each.
-	rearm = time.Second
+	// rearm is the part of the write timeout after which the deadline is moved:
+	// once per write would cost a timer each.
+	rearm = 8
 	// chunk is the most that one write hands to the kernel, so that a deadline
 	// means no progress rather than a large group of pictures.
 	chunk = 256 << 10
@@ -40,6 +38,7 @@ type listener struct {
 	*net.TCPListener
 	counts      *counts
 	max, maxOne int
+	timeout     time.Duration
 	closed      chan struct{} // closed by Close
 	once        sync.Once     // closes closed
 
@@ -50,7 +49,7 @@ type listener struct {
 
 func newListener(l *net.TCPListener, cfg Config, n *counts) *listener {
 	return &listener{
-		TCPListener: l, counts: n, max: cfg.MaxConns, maxOne: cfg.MaxConnsFrom,
+		TCPListener: l, counts: n, max: cfg.MaxConns, maxOne: cfg.MaxConnsFrom, timeout: cfg.WriteTimeout,
 		closed: make(chan struct{}), from: make(map[netip.Addr]int),
 	}
 }
@@ -95,7 +94,7 @@ func (l *listener) admit(tc *net.TCPConn) *conn {
 	}
 	l.total++
 	l.from[addr]++
-	c := &conn{TCPConn: tc, release: sync.OnceFunc(func() { l.leave(addr) })}
+	c := &conn{TCPConn: tc, timeout: l.timeout, release: sync.OnceFunc(func() { l.leave(addr) })}
 	c.limitUnsent()
 	c.idle(requestTimeout)
 	return c
@@ -116,11 +115,23 @@ func (l *listener) leave(addr netip.Addr) {
 type conn struct {
 	*net.TCPConn
 	release func()
+	timeout time.Duration // of writes
+	in      inbound       // belongs to the reading goroutine
 
-	mu       sync.Mutex // guards writing, so that frames stay whole, and what follows
-	deadline time.Time
-	vector   net.Buffers
-	after    func() // called once the next response has left
+	mu     sync.Mutex // guards writing, so that frames stay whole, and what follows
+	armed  time.Time  // when the deadline was set
+	vector net.Buffers
+	after  func() // called once the next response has left
+}
+
+// Read returns requests only.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.TCPConn.Read(b)
+		if n = c.in.requests(b[:n]); n > 0 || err != nil || len(b) == 0 {
+			return n, err
+		}
+	}
 }
 
 // Write sends a response of gortsplib's.
@@ -179,12 +190,12 @@ func (c *conn) writePart(part net.Buffers, now time.Time) (int64, error) {
 
 // arm moves the write deadline. mu is held.
 func (c *conn) arm(now time.Time) {
-	if now.Sub(c.deadline) < rearm {
+	if now.Sub(c.armed) < c.timeout/rearm {
 		return
 	}
-	c.deadline = now
+	c.armed = now
 	// It fails only on a closed connection, which the write will tell.
-	_ = c.TCPConn.SetWriteDeadline(now.Add(writeTimeout))
+	_ = c.TCPConn.SetWriteDeadline(now.Add(c.timeout))
 }
 
 // idle closes the connection unless it is called again within d; 0 is for ever.

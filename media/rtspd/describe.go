@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 
@@ -31,6 +32,25 @@ func describe(title string, tracks []*media.Track) *description.Session {
 		})
 	}
 	return d
+}
+
+// sdp returns the text of d for a client that asked for url. With a query the
+// addresses of the tracks are absolute: clients disagree about how a relative
+// one goes with it.
+func sdp(d *description.Session, url *base.URL) ([]byte, error) {
+	if url.RawQuery == "" {
+		return d.Marshal(false)
+	}
+	out := *d
+	out.Medias = nil
+	for _, m := range d.Medias {
+		abs := url.CloneWithoutCredentials()
+		abs.Path = strings.TrimSuffix(abs.Path, "/") + "/" + m.Control
+		c := *m
+		c.Control = abs.String()
+		out.Medias = append(out.Medias, &c)
+	}
+	return out.Marshal(false)
 }
 
 // parameters returns the fmtp parameters of a track. t.FMTP is not written to.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -101,7 +100,7 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (
 	if res := c.subscribe(ctx.Request, ctx.Path, ctx.Query); res != nil {
 		return res, nil, nil
 	}
-	body, err := c.desc.Marshal(false)
+	body, err := sdp(c.desc, ctx.Request.URL)
 	if err != nil {
 		return &base.Response{StatusCode: base.StatusInternalServerError}, nil, err
 	}
@@ -242,11 +241,11 @@ func (h *handler) refuse(err error) *base.Response {
 func (h *handler) acquire(desc *description.Session, share bool) (*setup, error) {
 	key := ""
 	if share {
-		sdp, err := desc.Marshal(false)
+		text, err := desc.Marshal(false)
 		if err != nil {
 			return nil, err
 		}
-		key = string(sdp)
+		key = string(text)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -281,5 +280,3 @@ func (h *handler) release(st *setup) {
 		st.stream.Close()
 	}
 }
-
-func trimSlashes(path string) string { return strings.Trim(path, "/") }

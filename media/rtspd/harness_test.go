@@ -27,6 +27,21 @@ import (
 // patience is how long tests wait for what must happen.
 const patience = 10 * time.Second
 
+// TestMain fails if a server has left a goroutine behind.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var b bytes.Buffer
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+		b.Reset()
+		_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
+		if !strings.Contains(b.String(), "gortsplib") && !strings.Contains(b.String(), "rtspd.(*") {
+			os.Exit(code)
+		}
+	}
+	fmt.Printf("goroutines left behind:\n%s\n", b.String())
+	os.Exit(1)
+}
+
 // site is a server with streams, and what became of its subscriptions.
 type site struct {
 	addr    string
@@ -64,11 +79,6 @@ func serve(t *testing.T, cfg Config, streams ...*hub.Stream) *site {
 		if err := s.stop(); !errors.Is(err, context.Canceled) {
 			t.Errorf("Run returned %v", err)
 		}
-		eventually(t, "all goroutines of the server have ended", func() bool {
-			var b bytes.Buffer
-			_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
-			return !strings.Contains(b.String(), "gortsplib") && !strings.Contains(b.String(), "rtspd.(*viewer)")
-		})
 	})
 	return s
 }

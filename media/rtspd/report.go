@@ -49,7 +49,11 @@ func (c *clock) at(ts uint32) time.Duration {
 }
 
 // turn begins a new window.
-func (c *clock) turn() { c.prev, c.cur = min(c.cur, c.prev), unknownDelay }
+func (c *clock) turn() {
+	if c.cur != unknownDelay {
+		c.prev, c.cur = c.cur, unknownDelay
+	}
+}
 
 // unixToNTP is the number of seconds from 1900 to 1970.
 const unixToNTP = 2208988800

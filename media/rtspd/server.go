@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 
@@ -33,6 +35,7 @@ const (
 	defaultReaders = 512
 	defaultConns   = 1024
 	defaultPerAddr = 128
+	defaultTimeout = 10 * time.Second
 )
 
 // Config is what a Server is told. The zero value of each limit means its
@@ -43,6 +46,8 @@ type Config struct {
 	MaxReaders   int    // sessions at a time, further ones are answered 453; 512
 	MaxConns     int    // connections at a time, further ones are closed at once; 1024
 	MaxConnsFrom int    // connections from one address other than loopback; 128
+
+	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
 }
 
 // Server is the RTSP server.
@@ -67,14 +72,10 @@ type Stats struct {
 
 // New returns a server that asks open for every stream. It binds nothing.
 func New(cfg Config, open hub.Opener, log *slog.Logger) *Server {
-	def := func(v *int, d int) {
-		if *v == 0 {
-			*v = d
-		}
-	}
-	def(&cfg.MaxReaders, defaultReaders)
-	def(&cfg.MaxConns, defaultConns)
-	def(&cfg.MaxConnsFrom, defaultPerAddr)
+	cfg.MaxReaders = cmp.Or(cfg.MaxReaders, defaultReaders)
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultConns)
+	cfg.MaxConnsFrom = cmp.Or(cfg.MaxConnsFrom, defaultPerAddr)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, defaultTimeout)
 	return &Server{cfg: cfg, open: open, log: log}
 }
 
@@ -144,8 +145,8 @@ func (s *Server) library(h *handler) *gortsplib.Server {
 	g := &gortsplib.Server{
 		Handler:                  h,
 		RTSPAddress:              s.listener.Addr().String(),
-		WriteTimeout:             writeTimeout,
-		WriteQueueSize:           2, // nothing is ever put into it
+		WriteTimeout:             s.cfg.WriteTimeout, // of no effect, see conn
+		WriteQueueSize:           2,                  // nothing is ever put into it
 		DisableRTCPSenderReports: true,
 		Listen:                   func(string, string) (net.Listener, error) { return s.listener, nil },
 	}

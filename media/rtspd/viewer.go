@@ -174,11 +174,26 @@ func (v *viewer) observe(l *lane, e *media.Packets) {
 }
 
 func (v *viewer) report(l *lane, ssrc, ts uint32, now time.Time) {
-	ntp := v.epoch.Add(l.clock.at(ts))
+	ntp := v.captured(l, ts)
 	l.clock.turn()
 	l.reported = now
 	l.rtcpBytes = appendReport(l.rtcpBytes[:0], ssrc, ntp, ts, l.packets, l.octets)
 	v.out.report(l, l.rtcpBytes)
+}
+
+// captured returns when what is stamped ts was captured: as the camera reports
+// it, if it reports all tracks, else by the clock of arrivals.
+func (v *viewer) captured(l *lane, ts uint32) time.Time {
+	for i := range v.lanes {
+		if _, ok := v.sub.Stream.Clock(i); v.lanes[i].up && !ok {
+			return v.epoch.Add(l.clock.at(ts))
+		}
+	}
+	c, ok := v.sub.Stream.Clock(l.track.ID)
+	if !ok {
+		return v.epoch.Add(l.clock.at(ts))
+	}
+	return c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
 }
 
 // introduce queues the parameter sets that decoding of e needs, unless they are
