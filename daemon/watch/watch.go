@@ -8,7 +8,6 @@ package watch
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -23,8 +22,9 @@ const rescan = 30 * time.Second
 
 // Watcher watches a set of files and directories.
 type Watcher struct {
-	log  *slog.Logger
-	news chan struct{} // of capacity 1: paths has changed
+	log   *slog.Logger
+	queue func() (*fsnotify.Watcher, error) // from the kernel
+	news  chan struct{}                     // of capacity 1: paths has changed
 
 	mu    sync.Mutex // guards paths
 	paths []string
@@ -33,7 +33,7 @@ type Watcher struct {
 // New returns a Watcher for the paths: files, and directories whose entries
 // matter. They need not exist; empty ones are left out.
 func New(log *slog.Logger, paths ...string) *Watcher {
-	return &Watcher{log: log, news: make(chan struct{}, 1), paths: sorted(paths)}
+	return &Watcher{log: log, queue: fsnotify.NewWatcher, news: make(chan struct{}, 1), paths: sorted(paths)}
 }
 
 func sorted(paths []string) []string {
@@ -102,7 +102,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) error {
 		case err, ok := <-r.errors:
 			hit = true // an overflow: events are lost
 			if ok {
-				w.log.Warn("changes of the configuration may be noticed late", "err", err)
+				w.log.Warn("the kernel has lost changes of files", "err", err)
 			}
 		case <-w.news:
 			r.sync()
@@ -161,10 +161,10 @@ func (r *run) sync() {
 
 // open gets a queue from the kernel; there are only so many per user.
 func (r *run) open() {
-	fs, err := fsnotify.NewWatcher()
+	fs, err := r.queue()
 	if err != nil {
 		if !r.refused {
-			r.log.Warn(fmt.Sprintf("changes of the configuration are noticed within %s only", rescan), "err", err)
+			r.log.Warn("the kernel reports no changes of files, they are looked for", "every", rescan, "err", err)
 		}
 		r.refused = true
 		return
