@@ -131,7 +131,7 @@ func TestLifeOfARun(t *testing.T) {
 		}
 		time.Sleep(2*time.Hour - time.Minute)
 		s := k.state()
-		if s.Phase != Reconnecting || s.Reason != "connection lost" || s.NextRetry.Sub(time.Now()) > time.Second {
+		if s.Phase != Reconnecting || s.Reason != "connection lost" || time.Until(s.NextRetry) > time.Second {
 			t.Errorf("after the loss: %+v", s)
 		}
 		sleepFor(time.Second)
