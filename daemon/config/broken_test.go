@@ -100,6 +100,7 @@ var values = []broken{
 var objects = []broken{
 	{"a camera in capitals", "version: 1\ncameras:\n  Gate: {url: rtsp://c/}\n"},
 	{"a camera named by its URL", "version: 1\ncameras:\n  \"rtsp://a:hunter2@c/\": {}\n"},
+	{"two cameras named by their URL", "version: 1\ncameras: {\"a:hunter2@c\": {}, \"a:hunter2@c\": {}}\n"},
 	{"a camera of nothing", "version: 1\ncameras:\n  gate:\n"},
 	{"a camera that is a URL", "version: 1\ncameras:\n  gate: rtsp://a:hunter2@c/\n"},
 	{"a misspelt password", cam("pasword: hunter2")},

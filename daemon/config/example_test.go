@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"reflect"
@@ -65,4 +66,22 @@ func TestShippedFileIsComplete(t *testing.T) {
 			}
 		}
 	}
+}
+
+func ExampleFormat() {
+	_, err := Parse("camrelay.yaml", []byte(`version: 1
+cameras:
+  gate:
+    url: rtsp://10.20.0.11/Streaming/Channels/101
+    pasword: s3cret
+    transport: tpc
+`))
+	fmt.Print(Format(err, false))
+	// Output:
+	// camrelay.yaml:5:5 error cameras.gate: unknown key "pasword" (did you mean "password"?)
+	//     5 |     pasword: ***
+	//             ^
+	// camrelay.yaml:6:16 error cameras.gate.transport: unknown value "tpc", want auto, tcp, udp (did you mean "tcp"?)
+	//     6 |     transport: tpc
+	//                        ^
 }

@@ -105,8 +105,11 @@ func (v value) entries() []value {
 	for it := m.MapRange(); it.Next(); {
 		name := it.Key().GetToken()
 		e := value{d: v.d, src: v.src, key: name.Value, name: name, node: it.Value()}
+		if strings.ContainsAny(e.key, "@/") {
+			e.key = mask // a URL in the wrong place; no key is like that
+		}
 		if v.key != "" {
-			e.key = v.key + "." + name.Value
+			e.key = v.key + "." + e.key
 		}
 		if before, ok := seen[name.Value]; ok {
 			e.node = nil // the place is the key
