@@ -161,7 +161,11 @@ func TestInitRefuses(t *testing.T) {
 	}{
 		{"G.711", media.Track{Kind: media.KindAudio, Codec: media.CodecPCMA}, "cannot carry PCMA"},
 		{"motion JPEG", media.Track{Kind: media.KindVideo, Codec: media.CodecMJPEG}, "cannot carry MJPEG"},
-		{"surround Opus", media.Track{Kind: media.KindAudio, Codec: media.CodecOpus, Channels: 6}, "cannot carry Opus of 6 channels"},
+		{
+			"surround Opus",
+			media.Track{Kind: media.KindAudio, Codec: media.CodecOpus, Channels: 6},
+			"cannot carry Opus of 6 channels",
+		},
 		{
 			"H.264 without parameter sets",
 			media.Track{Kind: media.KindVideo, Codec: media.CodecH264},

@@ -1,14 +1,19 @@
 package hls
 
 import (
+	"context"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"camrelay/media"
+	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
 
@@ -131,7 +136,7 @@ func TestGapsAreListedAndOver(t *testing.T) {
 	for _, s := range l.segments {
 		if s.gap {
 			gaps++
-			if resp := r.get("/gate/" + s.uri); resp.StatusCode != 404 {
+			if resp := r.get("/gate/" + s.uri); resp.StatusCode != http.StatusNotFound {
 				t.Errorf("a gap is served: %s", resp.Status)
 			}
 		}
@@ -221,6 +226,45 @@ func (h *hog) grow() {
 		h.has += n
 		if err != nil {
 			return
+		}
+	}
+}
+
+func TestBudgetIsSharedAtOnce(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	budget, dir := NewBudget(2<<20, 3<<20), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var feeds, runs sync.WaitGroup
+	var muxers []*Muxer
+	for _, name := range []string{"a", "b", "c", "d"} {
+		stream := hub.NewStream(name)
+		stream.SetTracks(append([]*media.Track(nil), clip.Tracks...))
+		m := NewMuxer(settings(), openRoot(t, dir), budget, stream, quiet())
+		muxers = append(muxers, m)
+		runs.Go(func() { m.Run(ctx) })
+		feeds.Go(func() {
+			for stream.Units.Readers() == 0 {
+				runtime.Gosched()
+			}
+			for i := 0; m.Status().Sequence < 30; i++ {
+				stream.Units.Append(padded([]*media.Unit{clip.Unit(i)}, 10<<10)...)
+				runtime.Gosched()
+			}
+		})
+	}
+	feeds.Wait()
+	if used, _ := budget.Used(); used > 3<<20 || used < 1<<20 {
+		t.Errorf("%d bytes accounted for", used)
+	}
+	cancel()
+	runs.Wait()
+	if used, _ := budget.Used(); used != 0 || diskUse(t, dir) != 0 {
+		t.Errorf("%d bytes accounted for, %d on disk", used, diskUse(t, dir))
+	}
+	for _, m := range muxers {
+		if st := m.Status(); st.Bytes != 0 {
+			t.Errorf("got %+v", st)
 		}
 	}
 }

@@ -76,12 +76,16 @@ func TestHandler(t *testing.T) {
 			"Content-Type": "application/vnd.apple.mpegurl", "Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*",
 		}},
 		{"media playlist", "GET", "/gate/hls.m3u8", [2]string{}, 200, map[string]string{"Cache-Control": "no-cache"}},
-		{"media playlist, headers only", "HEAD", "/gate/hls.m3u8", [2]string{}, 200, map[string]string{"Cache-Control": "no-cache"}},
+		{"media playlist, headers only", "HEAD", "/gate/hls.m3u8", [2]string{}, 200, map[string]string{
+			"Cache-Control": "no-cache",
+		}},
 		{"segment", "GET", segment, [2]string{}, 200, map[string]string{
 			"Content-Type": "video/mp4", "Cache-Control": "max-age=3600, immutable", "Accept-Ranges": "bytes",
 			"Access-Control-Allow-Origin": "*",
 		}},
-		{"range of a segment", "GET", segment, [2]string{"Range", "bytes=0-99"}, 206, map[string]string{"Content-Length": "100"}},
+		{"range of a segment", "GET", segment, [2]string{"Range", "bytes=0-99"}, 206, map[string]string{
+			"Content-Length": "100",
+		}},
 		{"segment that is known already", "GET", segment, [2]string{"If-None-Match", `"` + segment[6:] + `"`}, 304, nil},
 		{"segment, headers only", "HEAD", segment, [2]string{}, 200, map[string]string{"Content-Type": "video/mp4"}},
 		{"init segment", "GET", init, [2]string{}, 200, map[string]string{"Content-Type": "video/mp4"}},

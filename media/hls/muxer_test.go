@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -207,6 +208,49 @@ func TestAudioWithoutPicturesIsNotHeld(t *testing.T) {
 		t.Error("the segment is still open")
 	}
 	r.check()
+}
+
+func TestSilentAudioIsNotPromised(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	for _, tc := range []struct {
+		name     string
+		from, to time.Duration // stream time in which there is audio
+		marks    int
+	}{
+		{"audio that never comes", time.Hour, time.Hour, 0},
+		{"audio that comes later", 4 * time.Second, time.Hour, 1},
+		{"audio that ends", 0, 4 * time.Second, 1},
+		{"audio that is away for a while", 3 * time.Second, 6 * time.Second, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := settings()
+			cfg.Window = time.Minute
+			r := newRig(t, cfg, clip.Tracks)
+			for _, u := range clip.Until(10 * time.Second) {
+				if u.Track.Kind == media.KindVideo || u.DTS >= tc.from && u.DTS < tc.to {
+					r.feed(u)
+				}
+			}
+			marks := 0
+			for i, s := range r.check().segments {
+				if s.discontinuity {
+					marks++
+				}
+				promised := bytes.Contains(r.body("/gate/"+s.init), []byte("mp4a"))
+				// The segment in which it ends or begins may be either.
+				at := time.Duration(i+1) * time.Second
+				if has := at >= tc.from && at < tc.to; promised != has && (at-tc.from).Abs() > time.Second && at != tc.to {
+					t.Errorf("segment %d at %v promises audio: %v", i, at, promised)
+				}
+			}
+			if marks != tc.marks {
+				t.Errorf("%d discontinuities", marks)
+			}
+			if used, _ := r.muxer.budget.Used(); used != diskUse(t, r.dir) {
+				t.Errorf("%d bytes accounted for, %d on disk", used, diskUse(t, r.dir))
+			}
+		})
+	}
 }
 
 func TestStart(t *testing.T) {

@@ -45,6 +45,8 @@ type packager struct {
 	seg     *segment      // open; nil while waiting for a key frame
 	broken  bool          // the next segment does not continue the last one
 	stale   bool          // there are tracks that are not packaged
+	heard   bool          // the other track has had a unit in the open segment
+	mute    bool          // the other track is described but silent
 	origin  time.Duration // nothing is shown before this stream time
 	from    time.Duration // start of the pending part
 	end     time.Duration // of what the leading track has had
@@ -60,7 +62,9 @@ func (p *packager) unit(u *media.Unit, gap bool) {
 	}
 	at := p.index(u.Track)
 	if at < 0 {
-		p.stale = p.stale || fmp4.Check(u.Track) == nil && u.Track.Ready() && len(p.used) == 1
+		if fmp4.Check(u.Track) == nil && u.Track.Ready() && len(p.used) == 1 {
+			p.stale, p.mute = true, false
+		}
 		return
 	}
 	lead := at == 0
@@ -77,7 +81,7 @@ func (p *packager) unit(u *media.Unit, gap bool) {
 	case u.DTS-p.end > max(stall, 4*p.mux.Frame(p.used[0].ID)):
 		p.stop()
 	case u.PTS >= p.origin:
-		p.mux.Add(u)
+		p.heard = p.mux.Add(u) || p.heard
 	}
 }
 
@@ -122,7 +126,7 @@ func (p *packager) start(u *media.Unit) {
 		if !video {
 			return
 		}
-		if len(used) == 1 && t.Kind == media.KindAudio && t.Ready() {
+		if len(used) == 1 && !p.mute && t.Kind == media.KindAudio && t.Ready() {
 			used = append(used, t)
 		}
 	}
@@ -169,7 +173,7 @@ func (p *packager) open(u *media.Unit) {
 		init: p.init, start: u.DTS, wall: wall,
 		independent: p.independent(u), discontinuity: p.broken,
 	}
-	p.broken = false
+	p.broken, p.heard = false, false
 	p.from, p.end = u.DTS, u.DTS
 	p.out.begin(p.seg)
 }
@@ -213,8 +217,25 @@ func (p *packager) cut(u *media.Unit, duration time.Duration) {
 		p.end = u.DTS
 		p.flush(u)
 	}
+	if p.independent(u) && len(p.used) > 1 && !p.heard {
+		p.hush()
+	}
 	p.finish(duration)
 	p.open(u)
+}
+
+// hush goes on without the other track, which had nothing in the whole
+// segment: players wait for each track that an init segment promises. It is
+// called between a flush and the end of the segment.
+func (p *packager) hush() {
+	broken := p.broken
+	if !p.describe(p.used[:1:1]) {
+		return
+	}
+	p.mute = true
+	if p.out.redescribe(p.seg, p.init) {
+		p.broken = broken
+	}
 }
 
 // flush ends the pending part; next is the unit that follows it, if known.

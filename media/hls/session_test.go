@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -286,4 +287,29 @@ func TestRemove(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestStartRemovesWhatACrashHasLeft(t *testing.T) {
+	dir := t.TempDir()
+	old, foreign := filepath.Join(dir, "yard", "0123abcd-1.m4s"), filepath.Join(dir, "yard", "notes.m4s")
+	if err := os.Mkdir(filepath.Dir(old), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{old, foreign} {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := NewServer(settings(), openRoot(t, dir), NewBudget(1, 1), nil, quiet())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Error("an old segment is left")
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Error(err)
+	}
 }

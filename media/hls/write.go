@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 var errBudget = errors.New("the byte budget is used up")
@@ -74,6 +75,27 @@ func (m *Muxer) describe(in *initSegment) error {
 	defer m.mu.Unlock()
 	in.written = true
 	return nil
+}
+
+// redescribe gives the open segment another init segment, unless the playlist
+// has shown the one that it has. It tells whether it did.
+func (m *Muxer) redescribe(s *segment, in *initSegment) bool {
+	if m.inPlaylist(s.init) || !s.gap && m.describe(in) != nil {
+		return false
+	}
+	m.mu.Lock()
+	was := s.init
+	s.init = in
+	in.refs++
+	m.mu.Unlock()
+	m.release(was)
+	return true
+}
+
+func (m *Muxer) inPlaylist(in *initSegment) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.segments, func(s *segment) bool { return s.init == in })
 }
 
 func (m *Muxer) writeInit(in *initSegment) error {
