@@ -175,6 +175,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {
 		if _, wanted := p.paths[path.Name()]; !wanted {
+			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
 			d.cameras.forget(path.Name())
 		}

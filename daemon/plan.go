@@ -107,7 +107,9 @@ func pushOf(p config.Push) pushSpec {
 	if scheme == "srt" {
 		spec.srt = srtOf(p)
 	} else {
-		spec.rtmp = rtmp.Spec{URL: p.URL, Key: p.Key, Timeout: p.Timeout}
+		spec.rtmp = rtmp.Spec{
+			URL: p.URL, Key: p.Key, Timeout: p.Timeout, Fingerprint: p.TLS.Fingerprint, Insecure: p.TLS.Insecure,
+		}
 	}
 	return spec
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -122,6 +123,15 @@ func (s *srtSink) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("srt-live-transmit is missing, run make test once: %v", err)
 	}
+}
+
+// finish lets the sink write out what it has buffered, and end.
+func (s *srtSink) finish() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Error(err)
+	}
+	s.cmd.Wait()
 }
 
 func (s *srtSink) url() string { return "srt://127.0.0.1:" + s.port }

@@ -172,6 +172,7 @@ func (p *Path) demand() demand {
 func (p *Path) Pull(ctx context.Context, policy supervise.Policy,
 	run func(ctx context.Context, active func()) error,
 ) error {
+	p.begin()
 	for {
 		if err := p.awaitStart(ctx); err != nil {
 			return err
@@ -194,6 +195,13 @@ func (p *Path) Pull(ctx context.Context, policy supervise.Policy,
 		p.report(p.State().To(supervise.Idle, "nobody wants it", time.Now()))
 		p.log.Info("camera closed, nobody wants it")
 	}
+}
+
+// begin forgets the backoff of the time before: the camera's settings have changed.
+func (p *Path) begin() {
+	st := p.State().To(supervise.Idle, "", time.Now())
+	st.Attempt, st.NextRetry = 0, time.Time{}
+	p.report(st)
 }
 
 func (p *Path) awaitStart(ctx context.Context) error {

@@ -28,6 +28,9 @@ type lane struct {
 	packets   uint32
 	octets    uint32
 	rtcpBytes []byte // scratch
+
+	promised   time.Time // of the last report, zero before the first
+	promisedTS uint32
 }
 
 // fits tells whether a viewer that was told of l.track can go on with t.
@@ -174,7 +177,7 @@ func (v *viewer) observe(l *lane, e *media.Packets) {
 }
 
 func (v *viewer) report(l *lane, ssrc, ts uint32, now time.Time) {
-	ntp := v.captured(l, ts)
+	ntp := l.slew(ts, v.captured(l, ts))
 	l.clock.turn()
 	l.reported = now
 	l.rtcpBytes = appendReport(l.rtcpBytes[:0], ssrc, ntp, ts, l.packets, l.octets)
@@ -194,6 +197,25 @@ func (v *viewer) captured(l *lane, ts uint32) time.Time {
 		return v.epoch.Add(l.clock.at(ts))
 	}
 	return c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
+}
+
+// Bounds of what a sender report may correct.
+const (
+	maxSlew = 4 * time.Millisecond   // players show a correction as a jump
+	maxSkew = 500 * time.Millisecond // beyond this a jump is the lesser evil
+)
+
+// slew returns the time to report for ts: what the report before promised,
+// corrected a little towards ntp.
+func (l *lane) slew(ts uint32, ntp time.Time) time.Time {
+	if !l.promised.IsZero() {
+		promise := l.promised.Add(media.ToDuration(int64(int32(ts-l.promisedTS)), l.clock.rate))
+		if d := ntp.Sub(promise); d < maxSkew && d > -maxSkew {
+			ntp = promise.Add(min(max(d, -maxSlew), maxSlew))
+		}
+	}
+	l.promised, l.promisedTS = ntp, ts
+	return ntp
 }
 
 // introduce queues the parameter sets that decoding of e needs, unless they are
