@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	maxWrite = 128 << 10 // bytes gathered for one write, one message more or less
-	linger   = time.Second
+	maxWrite = 128 << 10   // bytes gathered for one write, one message more or less
+	linger   = time.Second // for goodbye; half of it for a write that was going on before
 )
 
 // Run publishes s until ctx is done, the stream ends or the session fails, and
@@ -194,27 +194,36 @@ func (c *session) answer() error {
 // run sends media until the session ends.
 func (c *session) run(ctx context.Context, units *hub.Reader[*media.Unit], cfg flv.Config) error {
 	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wg sync.WaitGroup
-	wg.Go(func() { cancel(c.listen()) })
-	stop := context.AfterFunc(inner, func() { _ = c.conn.SetWriteDeadline(time.Now().Add(linger)) })
-	err := c.send(inner, units, flv.New(cfg))
+	var heard error
+	wg.Go(func() { heard = c.listen(); cancel(heard) })
+	stop := context.AfterFunc(inner, func() { _ = c.conn.SetWriteDeadline(time.Now().Add(linger / 2)) })
+	sent := c.send(inner, units, flv.New(cfg))
 	stop()
-	if closed(err) && inner.Err() == nil { // listen knows more: what the server said before
-		_ = c.conn.SetReadDeadline(time.Now().Add(linger))
-		wg.Wait()
-	}
-	if err == nil || inner.Err() != nil {
-		err = ended(inner, hub.ErrEnded)
-	}
-	if polite := ctx.Err() != nil || errors.Is(err, hub.ErrEnded) || errors.Is(err, errChanged); polite {
+	switch {
+	case ctx.Err() != nil, errors.Is(sent, hub.ErrEnded), errors.Is(sent, errChanged):
 		c.leave()
-	} else {
+	case closed(sent): // listen knows more: what the server said before
+		_ = c.conn.SetReadDeadline(time.Now().Add(linger))
+	default:
 		_ = c.conn.Close()
 	}
 	wg.Wait()
-	_ = c.conn.Close()
-	cancel(nil)
-	return err
+	return reason(ctx, sent, heard)
+}
+
+// reason returns why a session ended of which both goroutines tell why they did.
+func reason(ctx context.Context, sent, heard error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(sent, errStalled):
+		return sent
+	case errors.Is(heard, errStalled), closed(sent), errors.Is(sent, os.ErrDeadlineExceeded):
+		return heard
+	}
+	return sent
 }
 
 // listen reads what the server says until the connection ends, and answers.
@@ -241,10 +250,14 @@ func (c *session) listen() error {
 	}
 }
 
-// stalled puts the kernel's words for a server that takes nothing into ours.
+// errStalled is the end of a session whose server took nothing any more.
+var errStalled = errors.New("the server does not take data")
+
+// stalled makes errStalled of the kernel's word for it (TCP_USER_TIMEOUT),
+// which only one of two calls on a connection gets.
 func stalled(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
-		return errors.New("the server does not take data")
+	if errors.Is(err, syscall.ETIMEDOUT) {
+		return errStalled
 	}
 	return err
 }
@@ -263,7 +276,7 @@ func (c *session) send(ctx context.Context, units *hub.Reader[*media.Unit], mux 
 			if err := c.sendTags(ctx, mux.Flush(nil)); err != nil {
 				return err
 			}
-			return ended(ctx, err)
+			return ended(ctx, err) // the cause of ctx may be what listen returned
 		}
 		c.lost += lost
 		tags = tags[:0]
@@ -326,6 +339,9 @@ func (c *session) sendTags(ctx context.Context, tags []flv.Tag) error {
 func (c *session) flush(ctx context.Context) error {
 	c.out = c.batch.buffers()
 	if err := c.write(ctx); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+			err = errStalled
+		}
 		return fmt.Errorf("cannot send media: %w", stalled(err))
 	}
 	c.progress.Sent(c.batch.size, c.batch.units, c.lost)
@@ -382,7 +398,7 @@ func (c *session) extend(ctx context.Context) error {
 		}
 	}
 	if ctx.Err() != nil { // also if that happened between the two
-		return c.conn.SetWriteDeadline(time.Now().Add(linger))
+		return c.conn.SetWriteDeadline(time.Now().Add(linger / 2))
 	}
 	return nil
 }
@@ -391,10 +407,12 @@ func (c *session) extend(ctx context.Context) error {
 // moment to close the connection, which ends listen.
 func (c *session) leave() {
 	_ = c.conn.SetDeadline(time.Now().Add(linger))
-	if len(c.out) > 0 {
-		return // a message is cut short: nothing can follow it
+	if len(c.out) > 0 { // a message is cut short: nothing can follow it
+		_ = c.conn.Close()
+		return
 	}
 	if _, err := c.conn.Write(c.door.appendGoodbye(nil)); err != nil {
+		_ = c.conn.Close()
 		return
 	}
 	if h, ok := c.conn.(interface{ CloseWrite() error }); ok {

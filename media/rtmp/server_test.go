@@ -103,6 +103,7 @@ func (w *wire) next() (received, error) {
 type peer struct {
 	net.Conn
 	*wire
+	over <-chan struct{} // closed when the test ends
 }
 
 // say writes a command.
@@ -173,7 +174,7 @@ func serve(t testing.TB, script func(peer)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
+	done, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
@@ -181,10 +182,10 @@ func serve(t testing.TB, script func(peer)) string {
 			if err != nil {
 				return
 			}
-			script(peer{c, newWire(c)})
+			script(peer{c, newWire(c), over})
 			_ = c.Close()
 		}
 	}()
-	t.Cleanup(func() { _ = ln.Close(); <-done })
+	t.Cleanup(func() { close(over); _ = ln.Close(); <-done })
 	return ln.Addr().String()
 }
