@@ -85,19 +85,28 @@ func (l *listener) Close() error {
 	return l.TCPListener.Close()
 }
 
+// admit wraps tc, or returns nil if it is one too many.
 func (l *listener) admit(tc *net.TCPConn) *conn {
 	addr := tc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.total >= l.max || !addr.IsLoopback() && l.from[addr] >= l.maxOne {
+	if !l.enter(addr) {
 		return nil
 	}
-	l.total++
-	l.from[addr]++
 	c := &conn{TCPConn: tc, timeout: l.timeout, release: sync.OnceFunc(func() { l.leave(addr) })}
 	c.limitUnsent()
 	c.idle(requestTimeout)
 	return c
+}
+
+// enter counts a connection from addr, if there is room for it.
+func (l *listener) enter(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.total >= l.max || !addr.IsLoopback() && l.from[addr] >= l.maxOne {
+		return false
+	}
+	l.total++
+	l.from[addr]++
+	return true
 }
 
 func (l *listener) leave(addr netip.Addr) {

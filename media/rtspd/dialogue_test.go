@@ -3,6 +3,8 @@ package rtspd
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,8 +86,12 @@ func TestEndsOfASession(t *testing.T) {
 		"the end of the stream closes the connection": {
 			func(_ *site, _ *player, st *hub.Stream) { st.Close() }, hub.ErrEnded,
 		},
-		"the end of the server closes the connection": {func(s *site, _ *player, _ *hub.Stream) { _ = s.stop() }, errShutdown},
-		"the viewer leaves without a word":            {func(_ *site, p *player, _ *hub.Stream) { p.conn.Close() }, errClosed},
+		"the end of the server closes the connection": {
+			func(s *site, _ *player, _ *hub.Stream) { _ = s.stop() }, errShutdown,
+		},
+		"the viewer leaves without a word": {
+			func(_ *site, p *player, _ *hub.Stream) { p.conn.Close() }, errClosed,
+		},
 	} {
 		for _, transport := range []string{"TCP", "UDP"} {
 			t.Run(name+", "+transport, func(t *testing.T) {
@@ -144,6 +150,22 @@ func TestLimits(t *testing.T) {
 			return third.do("SETUP", third.url+"/trackID=0", tcp).status == 200
 		})
 	})
+	t.Run("connections from one address", func(t *testing.T) {
+		l := newListener(nil, Config{MaxConns: 5, MaxConnsFrom: 2}, nil)
+		one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+		local := netip.MustParseAddr("127.0.0.1")
+		var got []bool
+		for _, from := range []netip.Addr{one, one, one, other, local, local, local} {
+			got = append(got, l.enter(from))
+		}
+		if want := []bool{true, true, false, true, true, true, false}; !slices.Equal(got, want) {
+			t.Errorf("came in: %v, want %v", got, want)
+		}
+		l.leave(one)
+		if !l.enter(one) {
+			t.Error("a place that was left cannot be taken")
+		}
+	})
 	t.Run("connections", func(t *testing.T) {
 		s := serve(t, Config{MaxConns: 2}, cam.stream)
 		first, second := dial(t, s, "gate"), dial(t, s, "gate")
@@ -154,6 +176,14 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%d refused, want 1", n)
 		}
 	})
+}
+
+func TestWithoutUDPPortsUDPIsRefused(t *testing.T) {
+	s := serve(t, Config{RTPPort: -1}, newCamera(t, mediatest.H264).stream)
+	p := dial(t, s, "gate")
+	p.want(200, "DESCRIBE", p.url)
+	p.want(461, "SETUP", p.url+"/trackID=0", "Transport: RTP/AVP;unicast;client_port=40000-40001")
+	p.setup(0, "RTP/AVP/TCP;unicast;interleaved=0-1")
 }
 
 func TestPauseAndPlayGoOnWithTheNextKeyFrame(t *testing.T) {

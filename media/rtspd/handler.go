@@ -184,7 +184,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 		}
 	case base.Teardown:
 		c.conn.afterResponse(func() {
-			c.conn.CloseWrite()
+			_ = c.conn.CloseWrite() // fails only if the client was faster
 			c.conn.idle(lingerTimeout)
 		})
 	}

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		}
 	}
-	fmt.Printf("goroutines left behind:\n%s\n", b.String())
+	fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s\n", b.String())
 	os.Exit(1)
 }
 

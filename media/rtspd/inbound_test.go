@@ -9,13 +9,15 @@ import (
 
 func TestFramesAreTakenOutOfWhatAClientSends(t *testing.T) {
 	frame := string(media.AppendWire(nil, 1, []byte("PLAY $\r\n\r\n")))
+	const body = "A B\r\ncontent-length: 3\r\n\r\n$$$"
+	const request = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 	for name, tc := range map[string]struct{ in, want string }{
-		"a request alone":              {"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"},
+		"a request alone":              {request, request},
 		"a frame alone":                {frame, ""},
 		"an empty frame":               {"$\x01\x00\x00A B\r\n\r\n", "A B\r\n\r\n"},
-		"frames around requests":       {frame + "A B\r\n\r\n" + frame + frame + "C D\r\n\r\n" + frame, "A B\r\n\r\nC D\r\n\r\n"},
+		"frames around requests":       {frame + request + frame + frame + request + frame, request + request},
 		"a dollar inside a head":       {"A $\r\n$: $\r\n\r\n" + frame, "A $\r\n$: $\r\n\r\n"},
-		"a dollar inside a body":       {"A B\r\ncontent-length: 3\r\n\r\n$$$" + frame, "A B\r\ncontent-length: 3\r\n\r\n$$$"},
+		"a dollar inside a body":       {body + frame, body},
 		"empty lines between messages": {"\r\n\r\n" + frame + "\r\nA B\r\n\r\n", "\r\n\r\n\r\nA B\r\n\r\n"},
 		"a line longer than is read": {
 			"A B\r\nX: " + string(make([]byte, 100)) + "\r\nContent-Length: 1\r\n\r\n$" + frame,

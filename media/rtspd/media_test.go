@@ -196,108 +196,62 @@ func TestOtherChannelsAndOneTrackOnly(t *testing.T) {
 }
 
 func TestSenderReportsRelateTheTracks(t *testing.T) {
-	cam := newCamera(t, mediatest.H264AAC)
-	cam.toKey(t)
-	cam.publish(t, 60)
-	s := serve(t, Config{}, cam.stream)
-	p := dial(t, s, "gate?start=gop")
-	p.play(2)
-	origin := make(map[byte]float64) // NTP seconds of RTP stamp 0
-	for len(origin) < 2 {
+	for name, apart := range map[string]time.Duration{
+		"by arrival":              0,
+		"as the camera says":      70 * time.Millisecond,
+		"not if it says but half": 0,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cam := newCamera(t, mediatest.H264AAC)
+			cam.toKey(t)
+			cached := cam.publish(t, 60)
+			cam.stream.SetClock(0, hub.Clock{RTP: cached[0].Timestamp(), Wall: cached[0].Wall})
+			if apart != 0 {
+				a := firstAudio(cached)
+				cam.stream.SetClock(1, hub.Clock{RTP: a.Timestamp(), Wall: a.Wall.Add(apart)})
+			}
+			s := serve(t, Config{}, cam.stream)
+			p := dial(t, s, "gate?start=gop")
+			p.play(2)
+			origin := origins(p, cam.clip.Tracks)
+			if d := origin[1] - origin[0] - apart.Seconds(); d < -0.001 || d > 0.001 {
+				t.Errorf("the tracks lie %.4f s apart, want %v", origin[1]-origin[0], apart)
+			}
+		})
+	}
+}
+
+// origins returns the NTP time of RTP stamp 0 of two tracks, as their reports
+// say, which must come before their packets.
+func origins(p *player, tracks []*media.Track) (at [2]float64) {
+	p.t.Helper()
+	for at[0] == 0 || at[1] == 0 {
 		b, err := p.frame()
 		if err != nil {
-			t.Fatal(err)
+			p.t.Fatal(err)
 		}
+		track := b[1] / 2
 		if b[1]&1 == 0 {
-			if _, ok := origin[b[1]]; !ok && origin[b[1]+1] == 0 {
-				t.Fatal("a packet came before the report of its track")
+			if at[track] == 0 {
+				p.t.Fatal("a packet came before the report of its track")
 			}
 			continue
 		}
 		all, err := rtcp.Unmarshal(b[4:])
 		if err != nil {
-			t.Fatal(err)
+			p.t.Fatal(err)
 		}
 		sr := all[0].(*rtcp.SenderReport)
-		if sr.SSRC != uint32(1000+int(b[1]/2)) || all[1].(*rtcp.SourceDescription).Chunks[0].Items[0].Text != cname {
-			t.Errorf("report is %+v", all)
+		if sr.SSRC != uint32(1000+int(track)) || all[1].(*rtcp.SourceDescription).Chunks[0].Items[0].Text != cname {
+			p.t.Errorf("report is %+v", all)
 		}
 		ntp := float64(sr.NTPTime>>32) + float64(uint32(sr.NTPTime))/(1<<32)
-		origin[b[1]] = ntp - float64(sr.RTPTime)/float64(cam.clip.Tracks[b[1]/2].ClockRate)
 		if at := time.Unix(int64(ntp)-unixToNTP, 0); time.Since(at).Abs() > time.Minute {
-			t.Errorf("NTP time is %v", at)
+			p.t.Errorf("NTP time is %v", at)
 		}
+		at[track] = ntp - float64(sr.RTPTime)/float64(tracks[track].ClockRate)
 	}
-	if d := origin[1] - origin[3]; d < -0.001 || d > 0.001 {
-		t.Errorf("the tracks lie %.4f s apart", d)
-	}
-}
-
-// bulk appends n large packets, every 25th a key frame, until the log has turned over.
-func bulk(s *hub.Stream, t *media.Track, from, n int) {
-	for i := from; i < from+n; i++ {
-		p := make([]byte, 16<<10)
-		p[0], p[1] = 0x80, t.PayloadType
-		binary.BigEndian.PutUint16(p[2:], uint16(i))
-		binary.BigEndian.PutUint32(p[4:], uint32(i*3600))
-		p[12] = 1 // slice
-		if i%25 == 0 {
-			p[12] = 5
-		}
-		s.Packets.Append(media.Packets{
-			Track: t, Wire: media.AppendWire(nil, 0, p), N: 1, Wall: time.Now(), Key: i%25 == 0,
-		})
-	}
-}
-
-func TestASlowViewerLosesAlone(t *testing.T) {
-	cam := newCamera(t, mediatest.H264)
-	s := serve(t, Config{}, cam.stream)
-	good, slow := dial(t, s, "gate"), dial(t, s, "gate")
-	good.play(1)
-	slow.play(1)
-	eventually(t, "both play", func() bool { return cam.stream.Packets.Readers() == 2 })
-	const total = 8000 // 128 MB; the log holds 24
-	for i := 0; i < total; i += 25 {
-		bulk(cam.stream, cam.clip.Tracks[0], i, 25)
-		for seq := i; seq < i+25; {
-			b := good.packet()
-			if depay.Peek(media.CodecH264, b[4:]).Params {
-				continue
-			}
-			if int(seqOf(b)) != seq {
-				t.Fatalf("the other viewer got packet %d instead of %d", seqOf(b), seq)
-			}
-			seq++
-		}
-	}
-	last := int(seqOf(slow.packet()))
-	for last != total-1 {
-		b := slow.packet()
-		seq := int(seqOf(b))
-		if seq != (last+1)&0xffff && seq%25 != 0 {
-			t.Fatalf("the slow viewer goes on with packet %d, which is no key frame", seq)
-		}
-		last = seq
-	}
-	if s.server.Stats().Lost == 0 {
-		t.Error("the slow viewer lost nothing, so the test shows nothing")
-	}
-}
-
-func TestAStalledViewerIsClosed(t *testing.T) {
-	cam := newCamera(t, mediatest.H264)
-	s := serve(t, Config{WriteTimeout: 300 * time.Millisecond}, cam.stream)
-	p := dial(t, s, "gate")
-	p.play(1)
-	eventually(t, "it plays", func() bool { return cam.stream.Packets.Readers() == 1 })
-	bulk(cam.stream, cam.clip.Tracks[0], 0, 1000)
-	if err := s.reason(t); !errors.Is(err, errSlow) {
-		t.Errorf("ended because %v", err)
-	}
-	if n := s.server.Stats().Slow; n != 1 {
-		t.Errorf("%d slow viewers counted", n)
-	}
+	return at
 }
 
 func TestAViewerOutlivesAnOutage(t *testing.T) {

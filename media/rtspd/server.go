@@ -1,3 +1,21 @@
+// Package rtspd is the RTSP server of the LAN: it hands the packets of a
+// hub.Stream to viewers over TCP and UDP as the camera sent them. It pulls no
+// camera, depacketises nothing and knows no user: who may see what is decided
+// by the hub.Opener, and multicast, TLS and recording are not offered.
+//
+// Concurrency: one Server is used by one goroutine (New, Listen, Run); Stats
+// and Addr may be called from any. Inside, gortsplib runs a few goroutines per
+// connection for the dialogue, and every playing viewer has one of ours with a
+// cursor on the packet log, so that a slow viewer stands only in its own way.
+//
+// # Why
+//
+// gortsplib writes one packet per system call and passes each through a queue
+// and a goroutine per viewer, five times the cost of the work itself. So it
+// speaks the protocol and we send the media: a viewer's goroutine writes whole
+// frames to the connection under gortsplib's feet, a mutex keeping its
+// responses apart from them. The price: the library must never send media of
+// its own, and its SSRC, RTP-Info and sender reports are replaced by ours.
 package rtspd
 
 import (
@@ -33,8 +51,8 @@ var (
 // Limits that apply where Config says nothing.
 const (
 	defaultReaders = 512
-	defaultConns   = 1024
-	defaultPerAddr = 128
+	defaultConns   = 512
+	defaultPerAddr = 64
 	defaultTimeout = 10 * time.Second
 )
 
@@ -44,8 +62,8 @@ type Config struct {
 	Listen       string // host:port for control connections; UDP uses the same host
 	RTPPort      int    // even UDP port, RTCP uses the next; 0 takes any free pair; < 0: no UDP
 	MaxReaders   int    // sessions at a time, further ones are answered 453; 512
-	MaxConns     int    // connections at a time, further ones are closed at once; 1024
-	MaxConnsFrom int    // connections from one address other than loopback; 128
+	MaxConns     int    // connections at a time, further ones are closed at once; 512
+	MaxConnsFrom int    // connections from one address other than loopback; 64
 
 	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
 }

@@ -142,8 +142,12 @@ type pacer struct {
 	begun   bool
 }
 
-// startSpeed is how many seconds of media are sent in one.
-const startSpeed = 5
+const (
+	// startSpeed is how many seconds of media are sent in one.
+	startSpeed = 5
+	// maxTurn is the longest wait for one picture, whatever the camera did.
+	maxTurn = 100 * time.Millisecond
+)
 
 // wait flushes the picture before e and waits for the turn of e, if e begins a
 // picture.
@@ -159,7 +163,7 @@ func (p *pacer) wait(ctx context.Context, v *viewer, e *media.Packets) error {
 	if d < time.Millisecond {
 		return nil
 	}
-	turn := time.NewTimer(d)
+	turn := time.NewTimer(min(d, maxTurn))
 	defer turn.Stop()
 	select {
 	case <-turn.C:
