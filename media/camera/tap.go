@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,15 +17,17 @@ import (
 // cameras share its phase, so that their timers fire together.
 const beat = 40 * time.Millisecond
 
-// wantedBuffer is what a socket's receive buffer must be able to hold: more
-// than a beat of the largest key frame.
+// wantedBuffer is how much of a socket may come between two beats: more than a
+// beat of the largest key frame.
 const wantedBuffer = 1 << 20
 
 // tap is the connection that gortsplib works on. It takes the media out of
 // what the camera sends, and passes on the rest.
 type tap struct {
 	net.Conn
-	epoch  time.Time // of the beat
+	epoch  time.Time       // of the beat
+	raw    syscall.RawConn // nil where the kernel's socket cannot be reached: TLS
+	low    int             // SO_RCVLOWAT as it was set last
 	slab   slab
 	up     []byte // for gortsplib, aliases slab
 	timer  *time.Timer
@@ -41,27 +44,59 @@ type route struct {
 }
 
 func newTap(c net.Conn, epoch time.Time) *tap {
-	t := &tap{Conn: c, epoch: epoch, timer: time.NewTimer(0), closed: make(chan struct{})}
-	growBuffer(c)
+	t := &tap{Conn: c, epoch: epoch, low: 1, timer: time.NewTimer(0), closed: make(chan struct{})}
+	if sc, ok := c.(syscall.Conn); ok {
+		// Without it the socket is read like any other.
+		t.raw, _ = sc.SyscallConn()
+	}
 	return t
 }
 
-// growBuffer lets the kernel hold wantedBuffer bytes without switching its own
-// tuning off: raising SO_RCVLOWAT grows the buffer, and leaves it grown.
-// Where that does not work the buffer is left as it is.
-func growBuffer(c net.Conn) {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
+// lowat sets how many bytes must have come before the kernel wakes anybody.
+// Raising it also grows the receive buffer, without switching the kernel's own
+// tuning off.
+func (t *tap) lowat(n int) {
+	if t.raw == nil || t.low == n {
 		return
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return
+	t.low = n
+	// Where it does not work the socket wakes us more often, and that is all.
+	_ = t.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n) })
+}
+
+// read fills p with what has come. relaxed says that nobody waits: it takes what
+// is there, perhaps nothing, without ever waking up for a single packet.
+func (t *tap) read(p []byte, relaxed bool) (n int, err error) {
+	if !relaxed || t.raw == nil {
+		t.lowat(1)
+		return t.Conn.Read(p)
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, wantedBuffer/2)
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
-	})
+	t.lowat(wantedBuffer)
+	if e := t.raw.Read(func(fd uintptr) bool {
+		n, err = unix.Read(int(fd), p)
+		return true
+	}); e != nil {
+		return 0, e
+	}
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return 0, nil
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// relaxed tells whether the next beat is soon enough.
+func (t *tap) relaxed(r *route) bool {
+	select {
+	case <-t.closed:
+		return false
+	default:
+		return r != nil && !r.in.stream.Packets.Urgent()
+	}
 }
 
 // Read gives gortsplib what is not media, in stretches that end where the
@@ -87,7 +122,8 @@ func (t *tap) fill() error {
 		}
 	}
 	room := t.slab.room()
-	n, err := t.Conn.Read(room)
+	relaxed := t.relaxed(r)
+	n, err := t.read(room, relaxed)
 	if err != nil {
 		return err
 	}
@@ -100,7 +136,7 @@ func (t *tap) fill() error {
 	if err := t.split(r); err != nil {
 		return err
 	}
-	if n < len(room) && len(t.up) == 0 && !r.in.stream.Packets.Urgent() {
+	if relaxed && n < len(room) && len(t.up) == 0 {
 		t.rest()
 	}
 	return nil
