@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"camrelay/daemon"
 )
@@ -31,6 +33,11 @@ func confDirOf(file, dir string) string {
 	return filepath.Join(filepath.Dir(file), "conf.d")
 }
 
+// gcPercent is for a heap that is nearly all media: few and large objects
+// without pointers. Collecting them often costs next to nothing, and holding
+// dead ones would double the memory.
+const gcPercent = 25
+
 func runDaemon(ctx context.Context, c console, args []string) error {
 	fs := flag.NewFlagSet("camrelay run", flag.ContinueOnError)
 	var o daemon.Options
@@ -43,5 +50,8 @@ func runDaemon(ctx context.Context, c console, args []string) error {
 	}
 	o.ConfigDir = confDirOf(o.ConfigFile, o.ConfigDir)
 	o.Version = version
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	return daemon.Run(ctx, o, slog.New(slog.NewTextHandler(c.err, nil)))
 }
