@@ -22,6 +22,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/watch"
+	"camrelay/media/srt"
 )
 
 // Options is what the command line decides.
@@ -66,6 +67,9 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		opts: opts, log: log, started: time.Now(),
 		access: &auth.Access{}, sessions: session.NewRegistry(),
 		status: api.ConfigStatus{State: "rejected"},
+	}
+	if err := srt.CheckLibrary(); err != nil {
+		log.Error("the SRT library has known holes, update it", "err", err)
 	}
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
 	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
@@ -136,7 +140,8 @@ func (d *daemon) reload(ctx context.Context) {
 	st.AppliedAt = &now
 	st.Problems = d.apply(ctx, planOf(cfg))
 	d.setStatus(st)
-	d.log.Info("configuration applied", "generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
+	d.log.Info("configuration applied",
+		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
 }
 
 // watch watches the files that were read, and where more may appear.

@@ -88,7 +88,9 @@ func (s *httpServer) Run(ctx context.Context) error {
 		err = errors.Join(err, e)
 	}
 	for range left {
-		<-ended
+		if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
 	}
 	return err
 }

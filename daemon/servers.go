@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,9 +83,7 @@ func (s *servers) listeners() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make(map[string]string, len(s.addrs))
-	for name, addr := range s.addrs {
-		all[name] = addr
-	}
+	maps.Copy(all, s.addrs)
 	return all
 }
 

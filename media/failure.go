@@ -32,8 +32,7 @@ func Fail(class Class, err error) error { return &failure{class, err} }
 
 // ClassOf returns the class of err, ClassNetwork if it was never marked.
 func ClassOf(err error) Class {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.class
 	}
 	return ClassNetwork

@@ -2,7 +2,6 @@ package media
 
 import (
 	"encoding/binary"
-	"errors"
 	"iter"
 	"time"
 )
@@ -10,9 +9,6 @@ import (
 // InterleavedHeader is the size of the header before each RTP packet in
 // Packets.Wire: '$', channel, 16-bit length (RFC 2326 §10.12).
 const InterleavedHeader = 4
-
-// rtpHeader is the size of the fixed RTP header (RFC 3550 §5.1).
-const rtpHeader = 12
 
 // Packets is a run of whole RTP packets of one track, one or more, of one RTP
 // timestamp, exactly as they arrived. It is the entry of the packet log: a
@@ -30,9 +26,6 @@ type Packets struct {
 	Key   bool      // a viewer may start here: the first packets of a key frame or its parameter sets
 	Gap   bool      // first of its track after loss or reconnect
 }
-
-// ErrWire reports interleaved frames that are cut short or hold no RTP header.
-var ErrWire = errors.New("malformed interleaved RTP")
 
 // RTP yields each RTP packet in Wire, header included, as a slice of Wire with
 // its capacity cut to its length.
@@ -61,24 +54,6 @@ func (p *Packets) Sequence() uint16 {
 // SSRC returns the synchronisation source of the first packet.
 func (p *Packets) SSRC() uint32 {
 	return binary.BigEndian.Uint32(p.Wire[InterleavedHeader+8:])
-}
-
-// CheckWire returns the number of packets in w, or ErrWire unless w is a run
-// of whole interleaved frames that each hold an RTP header.
-func CheckWire(w []byte) (int, error) {
-	n := 0
-	for len(w) > 0 {
-		if len(w) < InterleavedHeader+rtpHeader || w[0] != '$' {
-			return n, ErrWire
-		}
-		l := int(binary.BigEndian.Uint16(w[2:]))
-		if l < rtpHeader || InterleavedHeader+l > len(w) {
-			return n, ErrWire
-		}
-		w = w[InterleavedHeader+l:]
-		n++
-	}
-	return n, nil
 }
 
 // AppendWire appends one RTP packet to b as an interleaved frame of the given

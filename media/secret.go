@@ -49,7 +49,7 @@ func RedactURL(raw string) string {
 	}
 	b.WriteString(path)
 	sep := "?"
-	for _, kv := range strings.Split(u.RawQuery, "&") {
+	for kv := range strings.SplitSeq(u.RawQuery, "&") {
 		if key, _, ok := strings.Cut(kv, "="); ok {
 			b.WriteString(sep + key + "=" + masked)
 			sep = "&"

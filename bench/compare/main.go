@@ -42,7 +42,7 @@ func main() {
 }
 
 func compare(ctx context.Context, args []string) error {
-	fs := flag.NewFlagSet("compare", flag.ExitOnError)
+	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	binary := fs.String("camrelay", "build/camrelay", "`path` of the daemon")
 	n := fs.Int("n", 4, "`number` of cameras, 720p25 with AAC")
 	window := fs.Duration("window", 15*time.Second, "`time` over which CPU is measured")
@@ -69,7 +69,9 @@ func compare(ctx context.Context, args []string) error {
 	go func() { ended <- cams.Run(camCtx) }()
 	defer func() {
 		stopCams()
-		<-ended
+		if err := <-ended; err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "compare: cameras:", err)
+		}
 	}()
 	r := run{binary: *binary, n: *n, window: *window, dir: dir, cams: cams}
 	return r.all(ctx, strings.Split(*outs, ","), os.Stdout)
@@ -163,7 +165,10 @@ func (r run) startCamrelay(ctx context.Context, out, dir string, s *sinks) (*exe
 func (r run) startFFmpeg(ctx context.Context, out, dir string, s *sinks) ([]*exec.Cmd, error) {
 	var all []*exec.Cmd
 	for i := range r.n {
-		args := []string{"-nostdin", "-loglevel", "error", "-rtsp_transport", "tcp", "-i", r.cams.URL(fmt.Sprintf("cam%d", i)), "-c", "copy"}
+		args := []string{
+			"-nostdin", "-loglevel", "error", "-rtsp_transport", "tcp",
+			"-i", r.cams.URL(fmt.Sprintf("cam%d", i)), "-c", "copy",
+		}
 		switch out {
 		case "warm":
 			args = append(args, "-f", "null", "-")

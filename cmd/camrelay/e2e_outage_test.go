@@ -27,6 +27,15 @@ func (b *box) playlist(camera string) (string, error) {
 	return string(body), err
 }
 
+// checkNoGap fails if the playlist shows that something is missing.
+func (b *box) checkNoGap(camera string) {
+	b.t.Helper()
+	list, err := b.playlist(camera)
+	if err != nil || strings.Contains(list, "DISCONTINUITY\n") || strings.Contains(list, "EXT-X-GAP") {
+		b.t.Errorf("%s: HLS shows a gap (%v):\n%s", camera, err, list)
+	}
+}
+
 var mediaSequence = regexp.MustCompile(`#EXT-X-MEDIA-SEQUENCE:(\d+)`)
 
 // newestSegment returns the media sequence number of the last segment listed,
@@ -155,7 +164,9 @@ func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o out
 	frames := viewer.frames()
 	*cams = o.end(*cams)
 	back := time.Now()
-	eventually(t, 30*time.Second, "pictures flow to the RTSP viewer", func() error { return more(viewer.frames(), frames+10) })
+	eventually(t, 30*time.Second, "pictures flow to the RTSP viewer", func() error {
+		return more(viewer.frames(), frames+10)
+	})
 	t.Logf("round %d: pictures %.1f s after the camera was back", round, time.Since(back).Seconds())
 	eventually(t, 30*time.Second, "the playlist goes on", func() error {
 		list, err := b.playlist("gate")
@@ -227,10 +238,7 @@ pushes:
 	b.awaitPush("frozen", "active")
 	b.awaitPush("refused", "active")
 	viewer.frames()
-	list, err := b.playlist("gate")
-	if err != nil || strings.Contains(list, "DISCONTINUITY\n") || strings.Contains(list, "EXT-X-GAP") {
-		t.Errorf("HLS shows a gap (%v):\n%s", err, list)
-	}
+	b.checkNoGap("gate")
 	if c, err := b.camera("gate"); err != nil || c.Lost != 0 || len(c.Transitions) > 2 {
 		t.Errorf("the camera's connection suffered: %+v, %v", c.RunStatus, err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -64,7 +63,8 @@ func (p probed) times(t testing.TB, kind string) []float64 {
 func decode(t testing.TB, limit time.Duration, args ...string) int {
 	t.Helper()
 	full := append([]string{"-nostdin", "-v", "error", "-xerror", "-progress", "pipe:1"}, args...)
-	out, errs, err := tool(t, limit, "ffmpeg", append(full, "-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-f", "null", "-")...)
+	full = append(full, "-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-f", "null", "-")
+	out, errs, err := tool(t, limit, "ffmpeg", full...)
 	if err != nil || errs != "" {
 		t.Fatalf("ffmpeg %v: %v\n%s", args, err, errs)
 	}
@@ -85,17 +85,6 @@ func lastInt(report, key string) int {
 	return n
 }
 
-// maxStep returns the largest distance between two neighbours of the sorted
-// times, and where it is.
-func maxStep(sorted []float64) (step, at float64) {
-	for i := 1; i < len(sorted); i++ {
-		if d := sorted[i] - sorted[i-1]; d > step {
-			step, at = d, sorted[i-1]
-		}
-	}
-	return step, at
-}
-
 // checkSteady fails unless the times rise by the interval throughout, give or
 // take tolerance: nothing is missing, nothing is there twice.
 func checkSteady(t testing.TB, what string, sorted []float64, interval, tolerance float64) {
@@ -108,6 +97,6 @@ func checkSteady(t testing.TB, what string, sorted []float64, interval, toleranc
 		}
 	}
 	if len(sorted) < 2 {
-		t.Error(fmt.Sprintf("%s: only %d entries", what, len(sorted)))
+		t.Errorf("%s: only %d entries", what, len(sorted))
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -70,7 +69,8 @@ func startRTMPSink(t testing.TB) *rtmpSink {
 
 func (s *rtmpSink) start() {
 	s.t.Helper()
-	s.cmd = exec.Command("nginx", "-e", filepath.Join(s.dir, "error.log"), "-p", s.dir, "-c", filepath.Join(s.dir, "nginx.conf"))
+	s.cmd = exec.Command("nginx", "-e", filepath.Join(s.dir, "error.log"), "-p", s.dir,
+		"-c", filepath.Join(s.dir, "nginx.conf"))
 	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -99,7 +99,6 @@ type srtSink struct {
 	t          testing.TB
 	port, path string
 	cmd        *exec.Cmd
-	log        bytes.Buffer
 }
 
 func startSRTSink(t testing.TB) *srtSink {

@@ -10,16 +10,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
+// oneCamera is the configuration of one camera that anybody may watch.
+func oneCamera(url string) string {
+	return fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n", url)
+}
+
 // TestViewersPlay lets GStreamer and ffmpeg play each output for a moment.
 func TestViewersPlay(t *testing.T) {
 	cams := startGstCams(t, "0")
-	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n", cams.url("/h264")))
+	b := startBox(t, oneCamera(cams.url("/h264")))
 	b.awaitActive("gate")
-	for name, url := range map[string]string{"tcp": "rtspt" + b.rtsp("gate")[4:], "udp": "rtspu" + b.rtsp("gate")[4:]} {
+	rest := strings.TrimPrefix(b.rtsp("gate"), "rtsp")
+	for name, url := range map[string]string{"tcp": "rtspt" + rest, "udp": "rtspu" + rest} {
 		t.Run("GStreamer RTSP "+name, func(t *testing.T) {
 			out, errs, err := tool(t, 60*time.Second, "gst-launch-1.0", "-q", "rtspsrc", "location="+url, "!",
 				"rtph264depay", "!", "avdec_h264", "!", "video/x-raw", "!", "identity", "eos-after=60", "!",
@@ -30,7 +37,8 @@ func TestViewersPlay(t *testing.T) {
 		})
 	}
 	t.Run("GStreamer HLS", func(t *testing.T) {
-		out, errs, err := tool(t, 60*time.Second, "gst-launch-1.0", "-q", "playbin3", "uri="+b.http("gate/index.m3u8"), "flags=video",
+		out, errs, err := tool(t, 60*time.Second, "gst-launch-1.0", "-q", "playbin3",
+			"uri="+b.http("gate/index.m3u8"), "flags=video",
 			"video-sink=identity eos-after=60 ! fakesink sync=false")
 		if err != nil {
 			t.Errorf("%v\n%s\n%s", err, out, errs)
@@ -54,11 +62,15 @@ func TestViewersPlay(t *testing.T) {
 // TestUnknownPathIsRefusedAtOnce asks for a camera that does not exist.
 func TestUnknownPathIsRefusedAtOnce(t *testing.T) {
 	b := startBox(t, "version: 1\naccess: {view: open}\n")
-	if _, errs, err := tool(t, 20*time.Second, "ffprobe", b.rtsp("nope")); err == nil || !bytes.Contains([]byte(errs), []byte("404")) {
-		t.Errorf("RTSP: %v\n%s, want 404", err, errs)
-	}
-	if _, errs, err := tool(t, 20*time.Second, "ffprobe", b.http("nope/index.m3u8")); err == nil || !bytes.Contains([]byte(errs), []byte("404")) {
-		t.Errorf("HLS: %v\n%s, want 404", err, errs)
+	checkRefused(t, b.rtsp("nope"), "404")
+	checkRefused(t, b.http("nope/index.m3u8"), "404")
+}
+
+// checkRefused fails unless ffprobe is refused with the status code.
+func checkRefused(t *testing.T, url, code string) {
+	t.Helper()
+	if _, errs, err := tool(t, 20*time.Second, "ffprobe", url); err == nil || !strings.Contains(errs, code) {
+		t.Errorf("%s: %v\n%s, want %s", url, err, errs, code)
 	}
 }
 
@@ -67,11 +79,8 @@ func TestClosedAccess(t *testing.T) {
 	cams := startGstCams(t, "0")
 	b := startBox(t, fmt.Sprintf("version: 1\ncameras:\n  gate: {url: \"%s\"}\n", cams.url("/h264")))
 	b.awaitActive("gate")
-	for _, url := range []string{b.rtsp("gate"), b.http("gate/index.m3u8")} {
-		if _, errs, err := tool(t, 20*time.Second, "ffprobe", url); err == nil || !bytes.Contains([]byte(errs), []byte("401")) {
-			t.Errorf("%s: %v\n%s, want 401", url, err, errs)
-		}
-	}
+	checkRefused(t, b.rtsp("gate"), "401")
+	checkRefused(t, b.http("gate/index.m3u8"), "401")
 }
 
 // TestFirstPicture joins at random moments of a 4-second group of pictures
@@ -79,11 +88,11 @@ func TestClosedAccess(t *testing.T) {
 // the same start-up.
 func TestFirstPicture(t *testing.T) {
 	cams := startGstCams(t, "0")
-	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n", cams.url("/gop4")))
+	b := startBox(t, oneCamera(cams.url("/gop4")))
 	b.awaitActive("gate")
 	still := filepath.Join(t.TempDir(), "still.mp4")
-	if _, errs, err := tool(t, time.Minute, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25", "-frames:v", "5",
-		"-pix_fmt", "yuv420p", still); err != nil {
+	if _, errs, err := tool(t, time.Minute, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25",
+		"-frames:v", "5", "-pix_fmt", "yuv420p", still); err != nil {
 		t.Fatal(errs)
 	}
 	var relay, file []time.Duration
@@ -106,7 +115,8 @@ func TestFirstPicture(t *testing.T) {
 func firstPicture(t *testing.T, input ...string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	args := append([]string{"-nostdin", "-v", "error", "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0"}, input...)
+	args := []string{"-nostdin", "-v", "error", "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0"}
+	args = append(args, input...)
 	if _, errs, err := tool(t, time.Minute, "ffmpeg", append(args, "-frames:v", "1", "-f", "null", "-")...); err != nil {
 		t.Fatalf("%v: %s", err, errs)
 	}
@@ -129,7 +139,7 @@ func TestPageInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	cams := startGstCams(t, "0")
-	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\", title: Front gate}\n", cams.url("/h264")))
+	b := startBox(t, oneCamera(cams.url("/h264")))
 	b.awaitActive("gate")
 	out, errs, err := tool(t, 2*time.Minute, "node", filepath.Join(dir, "page.mjs"), b.http(""), dir)
 	if err != nil {

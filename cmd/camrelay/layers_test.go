@@ -100,7 +100,8 @@ var doors = []door{
 		"RTSP is spoken where cameras and viewers are",
 	},
 	{
-		"github.com/bluenviron/mediacommon/v2", "media/codec media/depay media/flv media/mpegts media/testcam media/mediatest",
+		"github.com/bluenviron/mediacommon/v2",
+		"media/codec media/depay media/flv media/mpegts media/testcam media/mediatest",
 		"", "parameter sets are parsed beside the bits",
 	},
 	{"github.com/yapingcat/gomedia", "media/mpegts media/flv media/rtmp", "", "its panics and limits are contained there"},
@@ -263,7 +264,7 @@ func TestLayerTableNamesWhatExists(t *testing.T) {
 		if !bytes.Contains(mod, []byte("\t"+d.library+" ")) {
 			t.Errorf("there is a door for %s, which go.mod does not require", d.library)
 		}
-		for _, name := range strings.Fields(d.rooms + " " + d.tests) {
+		for name := range strings.FieldsSeq(d.rooms + " " + d.tests) {
 			known(t, "the door of "+d.library, name)
 		}
 	}
@@ -282,7 +283,7 @@ func TestLayerTableNamesWhatExists(t *testing.T) {
 			t.Errorf("%s has two lines", r.path)
 		}
 		seen[r.path] = true
-		for _, name := range strings.Fields(r.imports) {
+		for name := range strings.FieldsSeq(r.imports) {
 			known(t, r.path, name)
 		}
 	}

@@ -72,9 +72,6 @@ func IsVCL(c media.Codec, nal []byte) bool { return ClassOf(c, nal) == Slice }
 // IsAUD tells whether nal is an access unit delimiter.
 func IsAUD(c media.Codec, nal []byte) bool { return ClassOf(c, nal) == Delimiter }
 
-// IsFiller tells whether nal is filler data.
-func IsFiller(c media.Codec, nal []byte) bool { return ClassOf(c, nal) == Filler }
-
 // IsSEI tells whether nal is supplemental enhancement information.
 func IsSEI(c media.Codec, nal []byte) bool {
 	t := Type(c, nal)

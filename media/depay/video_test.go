@@ -84,11 +84,12 @@ func show(aus []AU) string {
 }
 
 func stap(nals ...string) string {
-	s := "\x78"
+	var s strings.Builder
+	s.WriteString("\x78")
 	for _, n := range nals {
-		s += string(rune(0)) + string([]byte{byte(len(n))}) + n
+		s.WriteString(string(rune(0)) + string([]byte{byte(len(n))}) + n)
 	}
-	return s
+	return s.String()
 }
 
 func decode(t *testing.T, track *media.Track, packets [][]byte, flush bool) []AU {

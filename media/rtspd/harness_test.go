@@ -209,17 +209,18 @@ type response struct {
 func (p *player) send(method, url string, header ...string) {
 	p.t.Helper()
 	p.seq++
-	req := fmt.Sprintf("%s %s RTSP/1.0\r\nCSeq: %d\r\n", method, url, p.seq)
+	var req strings.Builder
+	fmt.Fprintf(&req, "%s %s RTSP/1.0\r\nCSeq: %d\r\n", method, url, p.seq)
 	if p.session != "" {
-		req += "Session: " + p.session + "\r\n"
+		req.WriteString("Session: " + p.session + "\r\n")
 	}
 	for k, v := range p.header {
-		req += k + ": " + v + "\r\n"
+		req.WriteString(k + ": " + v + "\r\n")
 	}
 	for _, h := range header {
-		req += h + "\r\n"
+		req.WriteString(h + "\r\n")
 	}
-	if _, err := io.WriteString(p.conn, req+"\r\n"); err != nil {
+	if _, err := io.WriteString(p.conn, req.String()+"\r\n"); err != nil {
 		p.t.Fatal(err)
 	}
 }
