@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
