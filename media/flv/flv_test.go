@@ -146,6 +146,13 @@ func TestTagsNeverGoBack(t *testing.T) {
 	}
 }
 
+// plainVideo returns a track with ID 0 whose parameter sets say nothing.
+func plainVideo() *media.Track {
+	return &media.Track{
+		Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1},
+	}
+}
+
 // late returns the units in an order in which audio comes behind video.
 func late(units []*media.Unit, lag time.Duration) []*media.Unit {
 	var out, audio []*media.Unit
@@ -163,7 +170,7 @@ func late(units []*media.Unit, lag time.Duration) []*media.Unit {
 }
 
 func TestStampsDoNotDrift(t *testing.T) {
-	track := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1}}
+	track := plainVideo()
 	m := flv.New(flv.Config{Video: track})
 	const fps, days = 30, 60
 	at := func(frame int64) time.Duration { return 7*time.Second + media.ToDuration(frame*3003, 90000) }
@@ -178,7 +185,7 @@ func TestStampsDoNotDrift(t *testing.T) {
 }
 
 func TestWhatIsWritten(t *testing.T) {
-	video := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1}}
+	video := plainVideo()
 	other := *video
 	other.PPS = []byte{0x68, 2}
 	audio := &media.Track{ID: 1, Kind: media.KindAudio, Codec: media.CodecAAC, AudioConfig: []byte{0x11, 0x90}}
@@ -195,11 +202,15 @@ func TestWhatIsWritten(t *testing.T) {
 			[]*media.Unit{unit(video, 0, true, false, idr), unit(audio, 0, true, false, frame)}, "sHHKA",
 		},
 		"nothing comes before the first key frame": {
-			[]*media.Unit{unit(audio, 0, true, false, frame), unit(video, 10, false, false, slice), unit(video, 20, true, false, idr)},
+			[]*media.Unit{
+				unit(audio, 0, true, false, frame), unit(video, 10, false, false, slice), unit(video, 20, true, false, idr),
+			},
 			"sHHK",
 		},
 		"audio from before the first picture is left out": {
-			[]*media.Unit{unit(video, 20, true, false, idr), unit(audio, 10, true, false, frame), unit(audio, 30, true, false, frame)},
+			[]*media.Unit{
+				unit(video, 20, true, false, idr), unit(audio, 10, true, false, frame), unit(audio, 30, true, false, frame),
+			},
 			"sHHKA",
 		},
 		"after a gap pictures wait for a key frame, audio does not": {
@@ -240,7 +251,7 @@ func TestWhatIsWritten(t *testing.T) {
 }
 
 func TestParameterSetsDelimitersAndFillerStayOut(t *testing.T) {
-	track := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1}}
+	track := plainVideo()
 	second, sei, idr := []byte{0x68, 9}, []byte{6, 5}, []byte{0x65, 0x80, 1}
 	data := [][]byte{{9, 0xf0}, track.SPS, track.PPS, second, sei, idr, {12, 0xff}}
 	u := &media.Unit{Track: track, Key: true, Data: data}

@@ -47,7 +47,7 @@ func hevcRecord(t *media.Track) []byte {
 		return nil
 	}
 	b := append([]byte{1}, rbsp[ptl:ptl+ptlSize]...)
-	layers := byte(s.MaxSubLayersMinus1+1) << 3
+	layers := (s.MaxSubLayersMinus1 + 1) << 3
 	if s.TemporalIDNestingFlag {
 		layers |= 4
 	}

@@ -68,7 +68,9 @@ func (t target) refusal(st status) error {
 // secretRefused tells whether a description speaks of who may publish.
 func secretRefused(s string) bool {
 	s = strings.ToLower(s)
-	for _, sign := range []string{"authmod", "unauthorized", "forbidden", "denied", "permission", "authentication", "invalid key"} {
+	for _, sign := range []string{
+		"authmod", "unauthorized", "forbidden", "denied", "permission", "authentication", "invalid key",
+	} {
 		if strings.Contains(s, sign) {
 			return true
 		}

@@ -13,7 +13,9 @@ import (
 
 // tagsOf returns what a muxer makes of one picture of the given NAL units.
 func tagsOf(nals ...[]byte) []flv.Tag {
-	track := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1}}
+	track := &media.Track{
+		Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{0x67, 66, 0, 30}, PPS: []byte{0x68, 1},
+	}
 	m := flv.New(flv.Config{Video: track})
 	return m.Tags(&media.Unit{Track: track, Key: true, Data: nals}, nil)
 }

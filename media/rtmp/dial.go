@@ -63,6 +63,21 @@ func limit(fd int, timeout time.Duration) error {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit))
 }
 
+// unsent returns the bytes that the kernel has not sent yet, because the window
+// of the other side or of the network is shut.
+func unsent(conn net.Conn) int {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	n := 0
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQNSD) })
+		}
+	}
+	return n
+}
+
 func (s Spec) tlsConfig(host string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName: host, MinVersion: tls.VersionTLS12,

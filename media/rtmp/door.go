@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	gomedia "github.com/yapingcat/gomedia/go-rtmp"
@@ -41,8 +42,9 @@ const (
 	createTransaction  = 2
 )
 
-// windowSize is the window that we announce: how often a server acknowledges.
-const windowSize = 2_500_000
+// windowSize is the window that we announce: a server acknowledges each time
+// it has read so many bytes.
+const windowSize = 128 << 10
 
 // door is all that reads what a server sends. input takes the bytes; what is
 // to be sent is found in reply. It does no I/O and belongs to one goroutine.
@@ -64,6 +66,8 @@ type door struct {
 	began    time.Time // of the publication
 	stream   uint32    // message stream of the publication
 	enhanced bool      // the server announced H.265
+
+	acks atomic.Uint32 // acknowledgements received; may be read from any goroutine
 }
 
 func newDoor(t target, hevc bool) *door {
@@ -187,6 +191,8 @@ func (d *door) handle(m message) error {
 		if len(m.body) >= size && binary.BigEndian.Uint16(m.body) == ping {
 			d.control(typeUserControl, append([]byte{0, pong}, m.body[2:size]...))
 		}
+	case typeAck:
+		d.acks.Add(1)
 	case typeWindow:
 		if len(m.body) >= 4 {
 			d.window = max(uint64(binary.BigEndian.Uint32(m.body)), minWindow)

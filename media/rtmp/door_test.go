@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,14 +48,31 @@ func TestAHostileServerEndsNothingButTheSession(t *testing.T) {
 		class  media.Class
 		text   string // part of the error
 	}{
-		"says nothing":                  {idle, media.ClassNetwork, "did not answer"},
-		"closes at once":                {func(peer) {}, media.ClassNetwork, "closed the connection"},
-		"speaks HTTP":                   {func(p peer) { _, _ = p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); idle(p) }, media.ClassUnsupported, "does not speak RTMP"},
-		"stops inside the handshake":    {func(p peer) { _, _ = p.Write(make([]byte, 0, 9)); _, _ = p.Write([]byte{3, 1, 2}); idle(p) }, media.ClassNetwork, "did not answer"},
-		"greets and writes noise":       {func(p peer) { _ = p.greet(); _, _ = p.Write([]byte(strings.Repeat("\xff\x00\x7f", 4000))); idle(p) }, media.ClassNetwork, ""},
-		"sends AMF0 that is cut short":  {connected(func(p peer) error { return chunk(p, message{kind: typeCommand, body: []byte{2, 0, 9, 'x'}}) }), media.ClassNetwork, "malformed AMF0"},
-		"sends a command without bytes": {connected(func(p peer) error { return chunk(p, message{kind: typeCommand}) }), media.ClassNetwork, "malformed AMF0"},
-		"sets a chunk size of 0":        {connected(func(p peer) error { return chunk(p, message{kind: typeChunkSize, body: make([]byte, 4)}) }), media.ClassNetwork, "malformed RTMP chunk"},
+		"says nothing":   {idle, media.ClassNetwork, "did not answer"},
+		"closes at once": {func(peer) {}, media.ClassNetwork, "closed the connection"},
+		"speaks HTTP": {
+			func(p peer) { _, _ = p.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); idle(p) },
+			media.ClassUnsupported, "does not speak RTMP",
+		},
+		"stops inside the handshake": {
+			func(p peer) { _, _ = p.Write([]byte{3, 1, 2}); idle(p) }, media.ClassNetwork, "did not answer",
+		},
+		"greets and writes noise": {
+			func(p peer) { _ = p.greet(); _, _ = p.Write([]byte(strings.Repeat("\xff\x00\x7f", 4000))); idle(p) },
+			media.ClassNetwork, "malformed RTMP chunk",
+		},
+		"sends AMF0 that is cut short": {
+			connected(func(p peer) error { return chunk(p, message{kind: typeCommand, body: []byte{2, 0, 9, 'x'}}) }),
+			media.ClassNetwork, "malformed AMF0",
+		},
+		"sends a command without bytes": {
+			connected(func(p peer) error { return chunk(p, message{kind: typeCommand}) }),
+			media.ClassNetwork, "malformed AMF0",
+		},
+		"sets a chunk size of 0": {
+			connected(func(p peer) error { return chunk(p, message{kind: typeChunkSize, body: make([]byte, 4)}) }),
+			media.ClassNetwork, "malformed RTMP chunk",
+		},
 		"announces 16 MiB": {
 			connected(func(p peer) error {
 				_, err := p.Write([]byte{3, 0, 0, 0, 0xff, 0xff, 0xff, 20, 0, 0, 0, 0, 1})
@@ -64,12 +82,13 @@ func TestAHostileServerEndsNothingButTheSession(t *testing.T) {
 		"opens chunk streams without end": {
 			connected(func(p peer) error {
 				var b []byte
-				for id := range byte(60) {
-					b = append(b, 0, id, 0, 0, 0, 0, 0, 9, 20, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)[:len(b)+13+5]
+				for id := range byte(60) { // each announces 9 bytes and sends them
+					b = append(b, 0, id, 0, 0, 0, 0, 0, 9, byte(flv.Script), 0, 0, 0, 0)
+					b = append(b, make([]byte, 9)...)
 				}
 				_, err := p.Write(b)
 				return err
-			}), media.ClassNetwork, "",
+			}), media.ClassNetwork, "more than 32 RTMP chunk streams",
 		},
 		"sends empty messages for ever": {
 			connected(func(p peer) error {
@@ -110,7 +129,8 @@ func TestAHostileServerEndsNothingButTheSession(t *testing.T) {
 		},
 		"wants a password": {
 			connected(func(p peer) error {
-				return p.say(0, "_error", 1.0, nil, info("error", "NetConnection.Connect.Failed", "[ code=403 need auth; authmod=adobe ]"))
+				why := info("error", "NetConnection.Connect.Failed", "[ code=403 need auth; authmod=adobe ]")
+				return p.say(0, "_error", 1.0, nil, why)
 			}), media.ClassCredentials, "authmod=adobe",
 		},
 		"refuses in the middle": {
@@ -128,7 +148,8 @@ func TestAHostileServerEndsNothingButTheSession(t *testing.T) {
 			after(func(p peer) error { <-p.over; return io.EOF }), media.ClassNetwork, "does not take data",
 		},
 		"leaves in the middle of a command": {
-			after(func(p peer) error { _, _ = p.Write([]byte{3, 0, 0, 0}); return io.EOF }), media.ClassBusy, "closed the connection at once",
+			after(func(p peer) error { _, _ = p.Write([]byte{3, 0, 0, 0}); return io.EOF }),
+			media.ClassBusy, "closed the connection at once",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +286,8 @@ func FuzzDoor(f *testing.F) {
 		return appendMessage(nil, streamCommand, 128, message{kind: typeCommand, body: flv.AppendScript(nil, vs...)})
 	}
 	start := info("status", "NetStream.Publish.Start", "")
-	whole := append(append(say("_result", 1.0, nil, flv.Object{}), say("_result", 2.0, nil, 1.0)...), say("onStatus", 0.0, nil, start)...)
+	whole := slices.Concat(say("_result", 1.0, nil, flv.Object{}), say("_result", 2.0, nil, 1.0),
+		say("onStatus", 0.0, nil, start))
 	f.Add(whole, 7)
 	f.Add(append(whole, say("onStatus", 0.0, nil, info("error", "NetStream.Publish.BadName", "key"))...), 1000)
 	f.Add([]byte{2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0}, 3)

@@ -320,7 +320,8 @@ func TestAStoppedServerEndsTheSession(t *testing.T) {
 
 func TestAKilledServerEndsTheSession(t *testing.T) {
 	server := startNginx(t)
-	r := push(t, Spec{URL: "rtmp://" + server.address + "/live/key"}, play(t, mediatest.MakeClip(t, mediatest.H264AAC), true))
+	s := play(t, mediatest.MakeClip(t, mediatest.H264AAC), true)
+	r := push(t, Spec{URL: "rtmp://" + server.address + "/live/key"}, s)
 	r.await(t)
 	if err := server.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -119,7 +119,8 @@ func (p peer) greet() error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Write(append(make([]byte, 0, handshakeIn), append([]byte{3}, append(make([]byte, 1536), c[1:]...)...)...)); err != nil {
+	s1 := append([]byte{rtmpVersion}, make([]byte, 1536)...)
+	if _, err := p.Write(append(s1, c[1:]...)); err != nil {
 		return err
 	}
 	_, err = p.take(1536)

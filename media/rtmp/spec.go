@@ -3,6 +3,7 @@ package rtmp
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -127,7 +128,7 @@ func secretsOf(key string) []string {
 			forms = append(forms, v)
 		}
 	}
-	for _, f := range forms[:len(forms):len(forms)] {
+	for _, f := range slices.Clip(forms) {
 		if plain, err := url.PathUnescape(f); err == nil && plain != f && plain != "" {
 			forms = append(forms, plain)
 		}

@@ -66,11 +66,15 @@ func TestSuite(t *testing.T) {
 	for _, kind := range []mediatest.Kind{mediatest.H264B, mediatest.H264} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			mediatest.Suite{Kind: kind, Fixed: true, Start: func(ctx context.Context, s *hub.Stream, got func(mediatest.Received)) error {
-				return withServer(ctx, t, s, func(p peer) { _ = frames(p, got) })
-			}, Stall: func(ctx context.Context, s *hub.Stream) error {
-				return withServer(ctx, t, s, func(p peer) { <-p.over })
-			}}.Run(t)
+			mediatest.Suite{
+				Kind: kind, Fixed: true,
+				Start: func(ctx context.Context, s *hub.Stream, got func(mediatest.Received)) error {
+					return withServer(ctx, t, s, func(p peer) { _ = frames(p, got) })
+				},
+				Stall: func(ctx context.Context, s *hub.Stream) error {
+					return withServer(ctx, t, s, func(p peer) { <-p.over })
+				},
+			}.Run(t)
 		})
 	}
 }
@@ -216,7 +220,7 @@ func TestRTMPS(t *testing.T) {
 	good, ca := certificate(t, time.Now().Add(-time.Minute))
 	early, earlyCA := certificate(t, time.Now().Add(24*time.Hour))
 	sum := sha256.Sum256(good.Certificate[0])
-	pin := hex.EncodeToString(sum[:])
+	pin, other := hex.EncodeToString(sum[:]), strings.Repeat("ab:", 31)+"ab"
 	s := play(t, mediatest.MakeClip(t, mediatest.H264AAC), true)
 	for name, tc := range map[string]struct {
 		cert  tls.Certificate
@@ -227,7 +231,7 @@ func TestRTMPS(t *testing.T) {
 		"an authority":                        {good, Spec{CA: ca}, 0, ""},
 		"any certificate":                     {good, Spec{Insecure: true}, 0, ""},
 		"a fingerprint":                       {good, Spec{Fingerprint: strings.ToUpper(pin)}, 0, ""},
-		"another fingerprint":                 {good, Spec{Fingerprint: strings.Repeat("ab:", 31) + "ab"}, media.ClassUnsupported, "another fingerprint"},
+		"another certificate":                 {good, Spec{Fingerprint: other}, media.ClassUnsupported, "another finger"},
 		"an unknown authority":                {good, Spec{}, media.ClassUnsupported, "unknown authority"},
 		"half a fingerprint":                  {good, Spec{Fingerprint: pin[:32]}, media.ClassUnsupported, "not a SHA-256"},
 		"no authority at all":                 {good, Spec{CA: "x"}, media.ClassUnsupported, "not in PEM"},
