@@ -183,6 +183,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
 			d.cameras.forget(path.Name())
+			d.servers.removeHLS(path.Name())
 		}
 	}
 	return append(problems, d.servers.apply(ctx, p.servers)...)

@@ -15,6 +15,7 @@ import (
 // connection for a few seconds and no more.
 const (
 	headerTimeout = 5 * time.Second
+	writeTimeout  = time.Minute // a segment to a slow viewer
 	idleTimeout   = 30 * time.Second
 	maxHeader     = 16 << 10
 	closeTimeout  = 500 * time.Millisecond
@@ -66,6 +67,7 @@ func (s *httpServer) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

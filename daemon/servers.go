@@ -50,7 +50,17 @@ func newServers(d *daemon) *servers {
 // have ended when the specification differs.
 func (s *servers) applyHLS(ctx context.Context, spec hlsSpec, off map[string]bool) error {
 	s.off.Store(&off)
+	if s.hls.spec != spec {
+		s.hls.close() // two servers must not write into one directory
+	}
 	return s.hls.apply(ctx, spec)
+}
+
+// removeHLS removes what a camera that is gone has left on the tmpfs.
+func (s *servers) removeHLS(name string) {
+	if srv := s.running.Load(); srv != nil {
+		srv.Remove(name)
+	}
 }
 
 // apply makes the listeners equal spec and returns what could not be done.

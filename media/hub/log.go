@@ -28,6 +28,7 @@ const (
 type Log[T any] struct {
 	size  func(T) int
 	start func(T) bool
+	minor func(T) bool // entries that wake nobody by themselves; nil: there are none
 	lim   Limits
 
 	mu        sync.Mutex // guards what follows
@@ -38,8 +39,9 @@ type Log[T any] struct {
 	lastStart uint64 // valid if hasStart
 	hasStart  bool
 	closed    bool
-	waiting   waiter // list head: readers that sleep until the next Append
-	epoch     uint64 // counts how often the list was detached
+	quiet     time.Time // when a minor entry came that woke nobody, zero if there is none
+	waiting   waiter    // list head: readers that sleep until the next Append
+	epoch     uint64    // counts how often the list was detached
 	readers   int
 	urgent    int
 }
@@ -71,13 +73,32 @@ func (l *Log[T]) Append(vs ...T) {
 		l.mu.Unlock()
 		return
 	}
+	wake := l.minor == nil
 	for _, v := range vs {
 		l.push(entry[T]{v: v, at: now, size: l.size(v), start: l.start(v)})
+		wake = wake || !l.minor(v)
 	}
 	l.evict(now)
-	head := l.detach()
+	var head *waiter
+	if wake || l.patient(now) {
+		l.quiet = time.Time{}
+		head = l.detach()
+	}
 	l.mu.Unlock()
 	head.wake()
+}
+
+// maxQuiet is how long a minor entry may lie before the next one wakes the
+// readers for both.
+const maxQuiet = 60 * time.Millisecond
+
+// patient notes that minor entries came, and tells whether they have lain long
+// enough. mu is held.
+func (l *Log[T]) patient(now time.Time) bool {
+	if l.quiet.IsZero() {
+		l.quiet = now
+	}
+	return now.Sub(l.quiet) >= maxQuiet
 }
 
 func (l *Log[T]) push(e entry[T]) {

@@ -160,6 +160,49 @@ func TestForgetIsForNewReadersOnly(t *testing.T) {
 	}
 }
 
+func TestMinorEntriesWakeNobodyForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLog(roomy)
+		l.minor = func(i item) bool { return i.n%2 == 1 }
+		fill(l, 0, 1)
+		r := l.Reader("t", LastStart)
+		defer r.Close()
+		got := make(chan int, 10)
+		go func() {
+			var dst [8]item
+			for {
+				n, _, err := r.Read(t.Context(), dst[:])
+				if err != nil {
+					return
+				}
+				got <- n
+			}
+		}()
+		synctest.Wait()
+		if n := <-got; n != 1 {
+			t.Fatalf("read %d entries, want the first", n)
+		}
+		fill(l, 1, 2)
+		synctest.Wait()
+		if len(got) != 0 {
+			t.Error("a minor entry woke the reader")
+		}
+		fill(l, 2, 3)
+		if n := <-got; n != 2 {
+			t.Errorf("read %d entries, want the minor one with the next", n)
+		}
+		for n := range 3 { // nothing but minor entries
+			l.Append(item{n: 3 + 2*n, size: 1})
+			time.Sleep(40 * time.Millisecond)
+		}
+		synctest.Wait()
+		if n := <-got; n != 3 {
+			t.Errorf("read %d entries, want all three once the first is 60 ms old", n)
+		}
+		l.Close()
+	})
+}
+
 func TestUrgentFollowsReaders(t *testing.T) {
 	l := testLog(roomy)
 	if l.Urgent() {

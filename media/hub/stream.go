@@ -2,7 +2,9 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"camrelay/media"
@@ -27,7 +29,8 @@ type Stream struct {
 	// Meter counts what arrives.
 	Meter Meter
 
-	name string
+	name  string
+	video atomic.Bool // there is a video track
 
 	mu      sync.Mutex // guards what follows
 	tracks  []*media.Track
@@ -42,7 +45,7 @@ type Stream struct {
 // for it.
 func NewStream(name string) *Stream {
 	lim := Limits{Entries: maxEntries, Bytes: maxBytes, Keep: keep}
-	return &Stream{
+	s := &Stream{
 		name: name,
 		Packets: NewLog(lim,
 			func(p media.Packets) int { return len(p.Wire) },
@@ -54,6 +57,10 @@ func NewStream(name string) *Stream {
 		changed: make(chan struct{}),
 		derived: make(map[string]any),
 	}
+	// Viewers take sound with the next picture: half the wake-ups for a few
+	// milliseconds.
+	s.Packets.minor = func(p media.Packets) bool { return p.Track.Kind != media.KindVideo && s.video.Load() }
+	return s
 }
 
 // Name returns the stream's path.
@@ -66,6 +73,7 @@ func (s *Stream) SetTracks(tracks []*media.Track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tracks = tracks
+	s.video.Store(slices.ContainsFunc(tracks, func(t *media.Track) bool { return t.Kind == media.KindVideo }))
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
