@@ -59,7 +59,9 @@ func (s *servers) applyHLS(ctx context.Context, spec hlsSpec, off map[string]boo
 // removeHLS removes what a camera that is gone has left on the tmpfs.
 func (s *servers) removeHLS(name string) {
 	if srv := s.running.Load(); srv != nil {
-		srv.Remove(name)
+		if err := srv.Remove(name); err != nil {
+			s.log.Error("cannot remove the segments of a camera", "cam", name, "err", err)
+		}
 	}
 }
 

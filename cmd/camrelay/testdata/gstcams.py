@@ -8,7 +8,8 @@ Prints "ready PORT". Then each line on stdin is a command:
   freeze MOUNT    the mount's media stops, its sockets stay open
   thaw MOUNT
   quit
-All mounts are encoded live and shared by their clients.
+All mounts are encoded live and shared by their clients. The picture flashes
+white for one frame at each full second, and a tick sounds with it.
 """
 import json
 import sys
@@ -22,7 +23,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 Gst.init(None)
 
-VIDEO = ("videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! ")
+FPS = 25
+VIDEO = ("videotestsrc name=vsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! ")
 AUDIO = "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=1 ! avenc_aac bitrate=64000 ! "
 H264 = "x264enc speed-preset=ultrafast bitrate=800 key-int-max=50 "
 # The payloader repeats parameter sets between the slices of a picture, which ffmpeg takes for two pictures.
@@ -57,10 +59,18 @@ class Camera:
         bin_ = media.get_element()
         self.valves = [v for v in (bin_.get_by_name("valve0"), bin_.get_by_name("valve1")) if v]
         self.freeze(self.frozen)
+        src = bin_.get_by_name("vsrc")
+        src.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self.flash, src)
         for i in range(2):
             pay = bin_.get_by_name(f"pay{i}")
             if pay:
                 pay.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, self.count, i)
+
+    def flash(self, _pad, info, src):
+        """Chooses the pattern of the frame after this one."""
+        frame = round(info.get_buffer().pts / (Gst.SECOND / FPS))
+        src.set_property("pattern", "white" if (frame + 1) % FPS == 0 else "ball")
+        return Gst.PadProbeReturn.OK
 
     def count(self, _pad, _info, track):
         self.counts[track] += 1
