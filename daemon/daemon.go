@@ -138,7 +138,7 @@ func (d *daemon) reload(ctx context.Context) {
 	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
 	st.Generation++
 	st.AppliedAt = &now
-	st.Problems = d.apply(ctx, planOf(cfg))
+	st.Problems = d.apply(ctx, planOf(cfg, d.opts.Version))
 	d.setStatus(st)
 	d.log.Info("configuration applied",
 		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))

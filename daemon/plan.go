@@ -52,8 +52,9 @@ type apiSpec struct{ listen, socket string }
 // hlsLinger is how long HLS of an on-demand camera outlives its last viewer.
 const hlsLinger = 10 * time.Second
 
-// planOf is pure: the same configuration gives the same plan.
-func planOf(cfg *config.Config) plan {
+// planOf is pure: the same configuration gives the same plan. version is what
+// upstreams are told of this program.
+func planOf(cfg *config.Config, version string) plan {
 	spec := hlsSpec{
 		Config: hls.Config{
 			Segment: cfg.HLS.Segment, Part: cfg.HLS.Part, Window: cfg.HLS.Window,
@@ -86,7 +87,7 @@ func planOf(cfg *config.Config) plan {
 	}
 	for name, push := range cfg.Pushes {
 		if push.Enabled {
-			p.pushes[name] = pushOf(push)
+			p.pushes[name] = pushOf(push, version)
 		}
 	}
 	return p
@@ -99,7 +100,7 @@ func cameraOf(c config.Camera) cameraSpec {
 	}}
 }
 
-func pushOf(p config.Push) pushSpec {
+func pushOf(p config.Push, version string) pushSpec {
 	scheme, _, _ := strings.Cut(p.URL, "://")
 	spec := pushSpec{
 		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p),
@@ -108,7 +109,8 @@ func pushOf(p config.Push) pushSpec {
 		spec.srt = srtOf(p)
 	} else {
 		spec.rtmp = rtmp.Spec{
-			URL: p.URL, Key: p.Key, Timeout: p.Timeout, Fingerprint: p.TLS.Fingerprint, Insecure: p.TLS.Insecure,
+			URL: p.URL, Key: p.Key, Agent: "camrelay/" + version, Timeout: p.Timeout,
+			Fingerprint: p.TLS.Fingerprint, Insecure: p.TLS.Insecure,
 		}
 	}
 	return spec
@@ -183,4 +185,4 @@ func diffMaps[S comparable](what string, from, to map[string]S, change string) [
 
 // Diff says in words what the running daemon would touch on the way from one
 // configuration to another, sorted. Whatever it does not name goes on.
-func Diff(from, to *config.Config) []string { return diff(planOf(from), planOf(to)) }
+func Diff(from, to *config.Config) []string { return diff(planOf(from, ""), planOf(to, "")) }

@@ -115,8 +115,7 @@ func TestFirstPicture(t *testing.T) {
 func firstPicture(t *testing.T, input ...string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	args := []string{"-nostdin", "-v", "error", "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0"}
-	args = append(args, input...)
+	args := append([]string{"-nostdin", "-v", "error"}, input...)
 	if _, errs, err := tool(t, time.Minute, "ffmpeg", append(args, "-frames:v", "1", "-f", "null", "-")...); err != nil {
 		t.Fatalf("%v: %s", err, errs)
 	}
