@@ -51,7 +51,7 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 			"cameras:", "rtsp: {listen: \":9554\"}\ncameras:", []string{"RTSP server: moves from :8554 to :9554"},
 		},
 		"a push less": {
-			"  srt: {camera: gate, url: \"srt://192.0.2.9:9000?streamid=gate&latency=400\", passphrase: "0123456789"}\n", "",
+			"  srt: {camera: gate, url: \"srt://192.0.2.9:9000?streamid=gate&latency=400\", passphrase: \"0123456789\"}\n", "",
 			[]string{"push srt: is removed"},
 		},
 	} {
