@@ -61,9 +61,9 @@ fuzz: deps ## each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-bench: build ## Go benchmarks, then the whole process beside ffmpeg
+bench: build deps-test ## Go benchmarks, then the whole process beside ffmpeg
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
-	@if [ -x bench/compare.sh ]; then bench/compare.sh; fi
+	$(GO) run ./bench/compare -camrelay build/camrelay
 
 arm64: $(PLAYER) ## cross-build build/camrelay-arm64, which needs only glibc
 	@packaging/install-deps.sh arm64
