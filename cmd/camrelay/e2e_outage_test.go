@@ -164,10 +164,12 @@ func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o out
 	frames := viewer.frames()
 	*cams = o.end(*cams)
 	back := time.Now()
-	eventually(t, 30*time.Second, "pictures flow to the RTSP viewer", func() error {
+	backoff := b.backoff("gate")
+	eventually(t, backoff+30*time.Second, "pictures flow to the RTSP viewer", func() error {
 		return more(viewer.frames(), frames+10)
 	})
-	t.Logf("round %d: pictures %.1f s after the camera was back", round, time.Since(back).Seconds())
+	t.Logf("round %d: pictures %.1f s after the camera was back, of them %.1f s of backoff",
+		round, time.Since(back).Seconds(), backoff.Seconds())
 	eventually(t, 30*time.Second, "the playlist goes on", func() error {
 		list, err := b.playlist("gate")
 		if err != nil {
@@ -182,6 +184,19 @@ func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o out
 		}
 		return err
 	})
+}
+
+// backoff returns how long it is until the camera is tried again.
+func (b *box) backoff(camera string) time.Duration {
+	b.t.Helper()
+	c, err := b.camera(camera)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if c.NextRetryAt == nil {
+		return 0
+	}
+	return max(0, time.Until(*c.NextRetryAt))
 }
 
 // more is nil if n is larger than least.
