@@ -1,125 +1,198 @@
 package camera
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
-
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
-	"github.com/pion/rtp"
 
 	"camrelay/media"
 	"camrelay/media/codec"
 )
 
-// describe turns what the camera offers into tracks. Back channels are left
-// out; of several formats of one media the first that is known is taken.
-func describe(offer []*description.Media, log *slog.Logger) (tracks []*media.Track, medias []*description.Media) {
-	for _, m := range offer {
-		if m.IsBackChannel || len(m.Formats) == 0 {
-			continue
+// offer is a track that a camera offers.
+type offer struct {
+	track   *media.Track
+	control string
+	others  [128]bool // payload types of formats that are not taken
+}
+
+// codecs names the codecs by their encoding names (RFC 4855) in upper case.
+var codecs = map[string]media.Codec{
+	"H264": media.CodecH264, "H265": media.CodecH265, "HEVC": media.CodecH265,
+	"MPEG4-GENERIC": media.CodecAAC, "MP4A-LATM": media.CodecAAC, "OPUS": media.CodecOpus,
+	"PCMA": media.CodecPCMA, "PCMU": media.CodecPCMU, "JPEG": media.CodecMJPEG,
+}
+
+// static holds the payload types of RFC 3551 §6 that cameras use without an
+// rtpmap attribute.
+var static = map[uint8]struct {
+	codec    media.Codec
+	rate     int
+	channels int
+}{
+	0: {media.CodecPCMU, 8000, 1}, 3: {rate: 8000}, 4: {rate: 8000}, 8: {media.CodecPCMA, 8000, 1}, 9: {rate: 8000},
+	10: {rate: 44100}, 11: {rate: 44100}, 14: {rate: 90000}, 18: {rate: 8000}, 26: {codec: media.CodecMJPEG, rate: 90000},
+	32: {rate: 90000}, 33: {rate: 90000}, 34: {rate: 90000},
+}
+
+// describe turns what an SDP offers into tracks, whose IDs are their indices.
+// Of several formats of one media the first that is known is taken.
+func describe(medias []section, log *slog.Logger) []offer {
+	var all []offer
+	for _, m := range medias {
+		best := trackOf(&m, m.payloads[0])
+		for _, p := range m.payloads[1:] {
+			if best.Codec == media.CodecUnknown {
+				if t := trackOf(&m, p); t.Codec != media.CodecUnknown {
+					best = t
+				}
+			}
 		}
-		f := m.Formats[max(0, slices.IndexFunc(m.Formats, known))]
-		t := media.Track{
-			ID: len(tracks), Kind: kindOf(m.Type), ClockRate: f.ClockRate(), PayloadType: f.PayloadType(),
-			RTPMap: f.RTPMap(), FMTP: lower(f.FMTP()),
+		o := offer{control: m.control}
+		for _, p := range m.payloads {
+			o.others[p] = p != best.PayloadType
 		}
-		parameters(&t, f)
-		d, err := codec.Describe(t)
+		best.ID = len(all)
+		t, err := parse(best)
 		if err != nil {
-			log.Warn("the SDP's parameters are not usable, waiting for those in band", "codec", t.Codec, "err", err)
-			t.VPS, t.SPS, t.PPS = nil, nil, nil
-			d = t
+			log.Warn("camera describes a track wrongly", "codec", t.Codec.String(), "err", err)
 		}
-		tracks = append(tracks, &d)
-		medias = append(medias, m)
+		o.track = t
+		all = append(all, o)
 	}
-	return tracks, medias
+	return all
 }
 
-func known(f format.Format) bool {
-	_, generic := f.(*format.Generic)
-	return !generic
-}
-
-func kindOf(t description.MediaType) media.Kind {
-	switch t {
-	case description.MediaTypeVideo:
-		return media.KindVideo
-	case description.MediaTypeAudio:
-		return media.KindAudio
+// trackOf returns the track of a media in one of its formats, without what is
+// to be parsed of its parameters.
+func trackOf(m *section, payload uint8) media.Track {
+	t := media.Track{
+		Kind: m.kind, PayloadType: payload, RTPMap: m.rtpmap[payload], FMTP: parameters(m.fmtp[payload]), Channels: 1,
 	}
-	return media.KindApplication
-}
-
-func lower(fmtp map[string]string) map[string]string {
-	m := make(map[string]string, len(fmtp))
-	for k, v := range fmtp {
-		m[strings.ToLower(k)] = v
+	if s, ok := static[payload]; ok {
+		t.Codec, t.ClockRate, t.Channels = s.codec, s.rate, s.channels
 	}
-	return m
-}
-
-// parameters fills in the codec and what the SDP says of it.
-func parameters(t *media.Track, f format.Format) {
-	switch f := f.(type) {
-	case *format.H264:
-		t.Codec, t.SPS, t.PPS = media.CodecH264, f.SPS, f.PPS
-	case *format.H265:
-		t.Codec, t.VPS, t.SPS, t.PPS = media.CodecH265, f.VPS, f.SPS, f.PPS
-	case *format.MPEG4Audio:
-		t.Codec = media.CodecAAC
-		if f.Config != nil {
-			// Without it the track is not ready, which says enough.
-			t.AudioConfig, _ = f.Config.Marshal()
+	part := strings.Split(t.RTPMap, "/")
+	if c, ok := codecs[strings.ToUpper(part[0])]; ok {
+		t.Codec = c
+	}
+	if len(part) > 1 {
+		if n, err := strconv.ParseUint(part[1], 10, 31); err == nil && n > 0 {
+			t.ClockRate = int(n)
 		}
-	case *format.Opus:
-		t.Codec, t.SampleRate, t.Channels = media.CodecOpus, 48000, f.ChannelCount
-	case *format.G711:
-		t.Codec, t.SampleRate, t.Channels = media.CodecPCMA, f.SampleRate, f.ChannelCount
-		if f.MULaw {
-			t.Codec = media.CodecPCMU
-		}
-	case *format.MJPEG:
-		t.Codec = media.CodecMJPEG
 	}
+	if len(part) > 2 {
+		if n, err := strconv.ParseUint(part[2], 10, 8); err == nil && n > 0 {
+			t.Channels = int(n)
+		}
+	}
+	switch {
+	case t.ClockRate > 0:
+	case m.kind == media.KindAudio:
+		t.ClockRate = 8000
+	default:
+		t.ClockRate = 90000
+	}
+	if m.kind != media.KindAudio {
+		t.Channels = 0
+	} else {
+		t.SampleRate = t.ClockRate
+	}
+	return t
 }
 
-// readUDP makes gortsplib's packets, in order of their sequence numbers, go
-// the way of TCP's.
-func (x *session) readUDP() {
-	var buf slab
-	for id, m := range x.medias {
-		track := x.in.lanes[id].track
-		x.client.OnPacketRTP(m, formatOf(m, track.PayloadType), func(p *rtp.Packet) {
-			x.in.mu.Lock()
-			defer x.in.mu.Unlock()
-			room := buf.room()
-			n, err := p.MarshalTo(room[media.InterleavedHeader:])
-			if err != nil {
-				return // larger than any datagram
+// parse fills in what the format's parameters say. What is wrong with them is
+// left out and named by err: what comes in band is right more often.
+func parse(t media.Track) (*media.Track, error) {
+	switch t.Codec {
+	case media.CodecH264, media.CodecH265:
+		n, _, err := codec.UpdateParams(&t, sets(&t))
+		return n, err
+	case media.CodecAAC:
+		return parseAAC(t)
+	case media.CodecOpus:
+		t.SampleRate, t.Channels = 48000, 2
+		if t.FMTP["sprop-stereo"] == "0" {
+			t.Channels = 1
+		}
+	case media.CodecUnknown, media.CodecPCMA, media.CodecPCMU, media.CodecMJPEG:
+	}
+	return &t, nil
+}
+
+// sets returns the parameter sets that are given out of band (RFC 6184 §8.1,
+// RFC 7798 §7.1).
+func sets(t *media.Track) [][]byte {
+	var all [][]byte
+	for _, key := range []string{"sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps"} {
+		for s := range strings.SplitSeq(t.FMTP[key], ",") {
+			nal, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(s), "="))
+			if err != nil || len(nal) == 0 {
+				continue
 			}
-			room[0], room[2], room[3] = '$', byte(n>>8), byte(n)
-			whole := media.InterleavedHeader + n
-			buf.w += whole
-			buf.r = buf.w
-			now := time.Now()
-			x.in.packet(id, room[:whole], now)
-			// A frame's packets come in a burst; its end is the marker's to tell.
-			if p.Marker || x.in.packets >= 32 {
-				x.in.publish(now)
+			if bytes.HasPrefix(nal, []byte{0, 0}) { // with a start code, which does not belong there
+				all = codec.SplitAnnexB(all, nal)
+			} else {
+				all = append(all, nal)
 			}
-		})
-	}
-}
-
-func formatOf(m *description.Media, payloadType uint8) format.Format {
-	for _, f := range m.Formats {
-		if f.PayloadType() == payloadType {
-			return f
 		}
 	}
-	return m.Formats[0]
+	return all
+}
+
+// parseAAC finds the AudioSpecificConfig of a track.
+func parseAAC(t media.Track) (*media.Track, error) {
+	raw, err := hex.DecodeString(t.FMTP["config"])
+	if strings.HasPrefix(strings.ToUpper(t.RTPMap), "MP4A-LATM") {
+		raw = configOfLATM(raw)
+	}
+	if err == nil && len(raw) > 0 {
+		t.AudioConfig = raw
+		d, e := codec.Describe(t)
+		if e == nil {
+			return &d, nil
+		}
+		err = e
+	}
+	t.AudioConfig = configOf(t.ClockRate, t.Channels)
+	d, e := codec.Describe(t)
+	if e != nil {
+		d.AudioConfig = nil
+	}
+	return &d, err
+}
+
+// rates are the samplingFrequencyIndex values (ISO 14496-3 table 1.18).
+var rates = [...]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+
+const aacLC = 2 // audioObjectType
+
+// configOf returns the AudioSpecificConfig of AAC-LC, which is what nearly all
+// cameras send that do not tell; nil if there is none of that rate.
+func configOf(rate, channels int) []byte {
+	i := slices.Index(rates[:], rate)
+	if i < 0 || channels < 1 || channels > 7 {
+		return nil
+	}
+	c := aacLC<<11 | i<<7 | channels<<3
+	return []byte{byte(c >> 8), byte(c)}
+}
+
+// configOfLATM returns the AudioSpecificConfig in a StreamMuxConfig (ISO
+// 14496-3 §1.7.3) of one program of AAC-LC; nil for any other.
+func configOfLATM(mux []byte) []byte {
+	const header = 15 // bits: version 0, same time framing, subframes, one program, one layer
+	if len(mux) < 4 || mux[0]>>6 != 1 || binary.BigEndian.Uint16(mux)&0xfe != 0 {
+		return nil
+	}
+	c := uint16(binary.BigEndian.Uint32(mux) >> (32 - header - 16))
+	if index := int(c >> 7 & 15); c>>11 != aacLC || index >= len(rates) {
+		return nil
+	}
+	return binary.BigEndian.AppendUint16(nil, c)
 }

@@ -5,12 +5,20 @@
 //
 // Run may be called from any goroutine, once at a time per Stream and Splice.
 //
+//	socket ─▶ tap ─┬─ interleaved RTP ─▶ ingest ─▶ Stream.Packets ─▶ (while wanted) Stream.Units
+//	               └─ answers ─▶ gortsplib ─ requests ─▶ socket
+//
 // # Why
 //
 // At camera rates wake-ups and system calls are the cost, not bytes. The
 // connection that is given to gortsplib reads whatever the socket holds with
 // one call, publishes the interleaved RTP in it with one append, and passes on
-// only what is left: answers and RTCP. While nobody waits for every packet it
-// reads at a common beat of 40 ms, so that all cameras of a box are served in
-// one wake-up.
+// only the answers. While nobody waits for every packet the kernel is told not
+// to wake anybody, and all cameras of a box look at their sockets at a common
+// beat of 40 ms: one wake-up for all of them.
+//
+// gortsplib follows redirects for ever and takes the credentials along, signs
+// once per connection, gives up on answers that only it finds odd, and reads an
+// SDP as a whole or not at all. So it never sees credentials, and every answer
+// is put in order before it acts on it.
 package camera

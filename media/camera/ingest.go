@@ -3,6 +3,7 @@ package camera
 import (
 	"encoding/binary"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,223 +21,256 @@ type ingest struct {
 	stream *hub.Stream
 	active func()
 	log    *slog.Logger
-	last   atomic.Int64 // arrival of the newest RTP packet, ns of the monotonic clock since began
 	began  time.Time
+	last   atomic.Int64 // arrival of the newest RTP packet since began; 0: none
 
-	mu       sync.Mutex // guards what follows
-	tracks   []*media.Track
-	lanes    []*lane
-	batch    []media.Packets // runs not published yet
-	holding  int             // the newest runs of batch that wait for their key frame's first packet
-	packets  int             // since the last publication
-	bytes    int
-	lost     int
-	units    []*media.Unit
-	reported bool
-	offset   time.Duration // the box's clock minus the camera's, if reported
+	mu      sync.Mutex // guards what follows
+	tracks  []*media.Track
+	lanes   []*lane // by track ID
+	open    *lane   // the one whose run may grow
+	batch   []media.Packets
+	since   time.Time // arrival of the oldest packet that is not published
+	packets int       // since the last publication
+	bytes   int
+	lost    int
+	units   []*media.Unit
+	told    bool // that a parameter set is broken
+
+	reported bool          // a sender report has come
+	offset   time.Duration // then: the box's clock minus the camera's
 }
+
+// starts says where a viewer may start in a track.
+type starts uint8
+
+const (
+	startsNowhere  starts = iota
+	startsAtKeys          // where a NAL unit tells
+	startsAtStamps        // at each picture: all are key pictures, or nothing is known of them
+	startsAnywhere        // there is no video
+)
 
 // lane is the state of one track in this connection.
 type lane struct {
+	numbers
 	track   *media.Track
-	id      byte
-	begun   bool
-	ssrc    uint32 // as the camera sends it
-	out     uint32 // as viewers see it
-	seq     uint16 // newest, as the camera sends it
-	ts      uint32 // newest, as the camera sends it
-	wall    time.Time
-	shiftQ  uint16 // added to the sequence number
-	shiftT  uint32 // added to the time stamp
-	gap     bool   // the next run is a Gap
-	picture uint32 // time stamp of the newest picture
-	seen    bool   // a picture has begun
+	channel byte
+	starts  starts
+	spare   [128]bool // payload types of other formats that the SDP names
+
+	run   media.Packets // the one that may grow; N is 0 if there is none
+	stamp uint32        // of run or what was before it
+	gap   bool          // the next run is a Gap
+	vcl   bool          // picture data stamped stamp has come
+	shown bool          // a picture has been counted
+	frame uint32        // time stamp of the picture counted last
+
+	heard    time.Time // arrival of the newest sender report, zero if none
+	heardNTP uint32    // the middle of its NTP stamp
+
+	// Parameter sets are not published before it is known what they belong to.
+	pending bool
+	held    []media.Packets // runs before run that wait for that
 	params  [][]byte
-	pending int // index + 1 in batch of the run where parameter sets of the next picture began
 }
 
-// newIngest continues what splice remembers.
-func newIngest(splice *Splice, s *hub.Stream, tracks []*media.Track, active func(), log *slog.Logger) *ingest {
-	in := &ingest{splice: splice, stream: s, active: active, log: log, began: time.Now(), tracks: tracks}
-	for len(splice.lanes) < len(tracks) {
+// maxHeld bounds what waits for a picture, in runs and parameter sets.
+const maxHeld = 32
+
+func newIngest(splice *Splice, s *hub.Stream, offers []offer, active func(), log *slog.Logger) *ingest {
+	in := &ingest{splice: splice, stream: s, active: active, log: log, began: time.Now()}
+	for len(splice.lanes) < len(offers) {
 		splice.lanes = append(splice.lanes, seam{})
 	}
-	for i, t := range tracks {
-		in.lanes = append(in.lanes, &lane{track: t, id: byte(2 * i), gap: splice.lanes[i].used})
+	video := false
+	for _, o := range offers {
+		video = video || o.track.Kind == media.KindVideo
+	}
+	for i, o := range offers {
+		l := &lane{track: o.track, channel: byte(2 * i), spare: o.others}
+		switch {
+		case !video:
+			l.starts = startsAnywhere
+		case o.track.Codec == media.CodecH264 || o.track.Codec == media.CodecH265:
+			l.starts = startsAtKeys
+		case o.track.Kind == media.KindVideo:
+			l.starts = startsAtStamps
+		}
+		in.tracks = append(in.tracks, o.track)
+		in.lanes = append(in.lanes, l)
 	}
 	return in
 }
 
-// hasVideo tells whether a picture decides where a viewer may begin.
-func (in *ingest) hasVideo() bool {
-	for _, t := range in.tracks {
-		if t.Kind == media.KindVideo {
-			return true
-		}
-	}
-	return false
-}
-
-// packet takes one interleaved frame that holds an RTP packet of track id, and
-// is its owner from then on. The caller holds mu.
-func (in *ingest) packet(id int, wire []byte, now time.Time) {
-	l := in.lanes[id]
+// packet takes one interleaved frame that holds an RTP packet, and is its
+// owner from then on; its capacity is all that it may grow into. The caller
+// holds mu.
+func (in *ingest) packet(l *lane, wire []byte, now time.Time) {
 	rtp := wire[media.InterleavedHeader:]
+	if in.packets == 0 {
+		in.since = now
+	}
 	in.packets++
 	in.bytes += len(rtp)
-	seq, ts := binary.BigEndian.Uint16(rtp[2:]), binary.BigEndian.Uint32(rtp[4:])
-	ssrc := binary.BigEndian.Uint32(rtp[8:])
-	sameStamp := l.begun && ts == l.ts && ssrc == l.ssrc
-	in.lost += l.follow(&in.splice.lanes[id], seq, ts, ssrc, now)
-	wire[1] = l.id
-	l.patch(rtp, seq, ts)
-	info := depay.Peek(l.track.Codec, rtp)
-	begins := in.look(l, info, rtp, ts, now)
-	if run := in.newest(); sameStamp && !begins && !l.gap && run != nil && run.Track.ID == id && adjoins(run.Wire, wire) {
-		run.Wire = run.Wire[:len(run.Wire)+len(wire)]
-		run.N++
+	if l.spare[rtp[1]&0x7f] {
 		return
 	}
-	in.batch = append(in.batch, media.Packets{Track: l.track, Wire: wire, N: 1, Wall: now, Gap: l.gap})
-	l.gap = false
-	in.mark(l, info, begins)
-}
+	first := !l.begun
+	lost, gap := l.follow(&in.splice.lanes[l.track.ID], l.track.ClockRate, rtp, now)
+	in.lost += lost
+	l.gap = l.gap || gap
+	wire[1] = l.channel
 
-// newest returns the newest run that is not published, nil if there is none.
-func (in *ingest) newest() *media.Packets {
-	if len(in.batch) == 0 {
-		return nil
+	ts := binary.BigEndian.Uint32(rtp[4:])
+	fresh := first || ts != l.stamp
+	if fresh {
+		l.stamp, l.vcl = ts, false
 	}
-	return &in.batch[len(in.batch)-1]
+	var info depay.Info
+	if l.starts == startsAtKeys {
+		info = depay.Peek(l.track.Codec, rtp)
+	}
+	// What a viewer may start with has a run of its own.
+	splits := l.vcl && (info.Params && !l.pending || info.Start && info.Key)
+	if in.open != l || l.gap || splits || l.run.N == 0 || ts != l.run.Timestamp() || !adjoins(l.run.Wire, wire) {
+		in.finish(in.open)
+		l.run = media.Packets{Track: l.track, Wire: wire, N: 1, Wall: now, Gap: l.gap, Key: l.starts == startsAnywhere}
+		l.gap, l.vcl, in.open = false, l.vcl && !splits, l
+	} else {
+		l.run.Wire = l.run.Wire[:len(l.run.Wire)+len(wire)]
+		l.run.N++
+	}
+	switch l.starts {
+	case startsAtKeys:
+		in.picture(l, info, rtp, now)
+	case startsAtStamps:
+		if fresh {
+			l.shown, l.run.Key = true, true
+			in.stream.Meter.Frame(now, true)
+		}
+	case startsNowhere, startsAnywhere:
+	}
 }
 
 // adjoins tells whether b lies in memory right behind a, within a's capacity.
 func adjoins(a, b []byte) bool {
-	return cap(a)-len(a) >= len(b) && &a[:len(a)+1][len(a)] == &b[0]
+	return len(a) > 0 && cap(a)-len(a) >= len(b) && &a[:len(a)+1][len(a)] == &b[0]
 }
 
-// look follows pictures and parameter sets. It tells whether the packet begins
-// something that a viewer may have to start with, and so needs its own run.
-func (in *ingest) look(l *lane, info depay.Info, rtp []byte, ts uint32, now time.Time) (begins bool) {
+// picture follows pictures and parameter sets, which belong to the next
+// picture, whatever their own time stamp says.
+func (in *ingest) picture(l *lane, info depay.Info, rtp []byte, now time.Time) {
 	if info.Params {
-		l.params = depay.Params(l.track.Codec, rtp, l.params)
-		return l.pending == 0
+		l.pending = true
+		if len(l.params) < maxHeld {
+			l.params = depay.Params(l.track.Codec, rtp, l.params)
+		}
 	}
-	if !info.Start || l.seen && ts == l.picture {
-		return false
-	}
-	l.seen, l.picture = true, ts
-	in.stream.Meter.Frame(now, info.Key)
-	if len(l.params) > 0 {
-		in.follow(l)
-	}
-	if l.pending == 0 {
-		return info.Key
-	}
-	if info.Key {
-		run := &in.batch[l.pending-1]
-		run.Key, run.Track = true, l.track
-	}
-	l.pending = 0
-	return false
-}
-
-// mark decides whether a viewer may start with the newest run. Where parameter
-// sets begin is marked once their key picture has come; they wait for it, so
-// that the mark is there before the run is published.
-func (in *ingest) mark(l *lane, info depay.Info, begins bool) {
-	run := &in.batch[len(in.batch)-1]
-	switch {
-	case info.Params && begins:
-		l.pending = len(in.batch)
-	case info.Key && begins:
-		run.Key = true
-	case l.track.Kind != media.KindVideo:
-		run.Key = !in.hasVideo()
-	default:
-		// Any picture will do, or nothing is known about pictures.
-		run.Key = run.Key || l.track.Codec == media.CodecMJPEG || l.track.Codec == media.CodecUnknown
-	}
-}
-
-// follow takes in-band parameter sets over into the track.
-func (in *ingest) follow(l *lane) {
-	t, changed, err := codec.UpdateParams(l.track, l.params)
-	if err != nil {
-		in.log.Warn("parameter set ignored", "err", err)
-	}
-	l.params = l.params[:0]
-	if !changed {
+	if !info.Start && !info.Key {
 		return
 	}
+	key := info.Start && info.Key
+	switch {
+	case l.pending:
+		in.settle(l, key)
+	case key && !l.vcl:
+		l.run.Key = true
+	}
+	l.vcl = true
+	if info.Start && (!l.shown || l.frame != l.stamp) {
+		l.shown, l.frame = true, l.stamp
+		in.stream.Meter.Frame(now, info.Key)
+	}
+}
+
+// settle publishes what has waited: a viewer may start there if key is set.
+func (in *ingest) settle(l *lane, key bool) {
+	in.describe(l)
+	l.run.Track = l.track
+	for i := range l.held {
+		l.held[i].Track = l.track
+	}
+	if len(l.held) > 0 {
+		l.held[0].Key = key
+	} else {
+		l.run.Key = key
+	}
+	in.batch = append(in.batch, l.held...)
+	clear(l.held)
+	l.held, l.pending = l.held[:0], false
+}
+
+// describe takes in-band parameter sets over into the track.
+func (in *ingest) describe(l *lane) {
+	t, changed, err := codec.UpdateParams(l.track, l.params)
+	clear(l.params)
+	l.params = l.params[:0]
+	if err != nil && !in.told {
+		in.told = true
+		in.log.Warn("camera sends parameter sets that cannot be used", "err", err)
+	}
+	if changed {
+		in.adopt(l, t)
+		in.stream.SetTracks(in.tracks)
+	}
+}
+
+// adopt makes t the lane's track, in a list that is not published yet.
+func (in *ingest) adopt(l *lane, t *media.Track) {
 	l.track = t
 	in.tracks = append([]*media.Track(nil), in.tracks...)
 	in.tracks[t.ID] = t
-	in.stream.SetTracks(in.tracks)
 }
 
-// publish appends what has come to the logs. Parameter sets whose picture has
-// not come yet wait, once. The caller holds mu.
+// finish ends the run of a lane, if there is one.
+func (in *ingest) finish(l *lane) {
+	if l == nil || l.run.N == 0 {
+		return
+	}
+	l.run.Wire = slices.Clip(l.run.Wire)
+	switch {
+	case !l.pending:
+		in.batch = append(in.batch, l.run)
+	case len(l.held) == maxHeld:
+		in.batch = append(append(in.batch, l.held...), l.run)
+		clear(l.held)
+		l.held, l.pending = l.held[:0], false
+	default:
+		l.held = append(l.held, l.run)
+	}
+	l.run = media.Packets{}
+	if in.open == l {
+		in.open = nil
+	}
+}
+
+// publish appends what has come to the logs. The caller holds mu.
 func (in *ingest) publish(now time.Time) {
 	if in.packets == 0 {
 		return
 	}
+	in.finish(in.open)
+	in.last.Store(max(1, int64(now.Sub(in.began))))
 	in.stream.Meter.Arrived(now, in.packets, in.bytes, in.lost)
 	in.packets, in.bytes, in.lost = 0, 0, 0
-	in.last.Store(int64(now.Sub(in.began)))
-	n := len(in.batch)
-	for _, l := range in.lanes {
-		if l.pending > 0 && in.holding == 0 {
-			n = min(n, l.pending-1)
-		}
-	}
-	in.holding = len(in.batch) - n
-	in.stream.Packets.Append(in.batch[:n]...)
-	in.assemble(in.batch[:n], now)
-	left := copy(in.batch, in.batch[n:])
-	clear(in.batch[left:])
-	in.batch = in.batch[:left]
-	for _, l := range in.lanes {
-		l.pending = max(0, l.pending-n)
-	}
+	in.stream.Packets.Append(in.batch...)
+	in.assemble(in.batch, now)
+	clear(in.batch)
+	in.batch = in.batch[:0]
 	in.active()
 }
 
-// maxDrift is how far a camera's clock may move against the box's before it is
-// taken to have been set anew.
-const maxDrift = 500 * time.Millisecond
-
-// senderReport takes an RTCP sender report, stamped as the camera stamps.
-func (in *ingest) senderReport(id int, ntp time.Time, rtp uint32, now time.Time) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	l := in.lanes[id]
-	if !l.begun {
-		return
-	}
-	// One offset for all tracks keeps audio and video together, whatever the
-	// camera believes the time to be.
-	if d := now.Sub(ntp) - in.offset; !in.reported || d > maxDrift || d < -maxDrift {
-		in.offset, in.reported = now.Sub(ntp), true
-	}
-	in.stream.SetClock(id, hub.Clock{RTP: rtp + l.shiftT, Wall: ntp.Add(in.offset)})
-	if asm := in.splice.units.asm; asm != nil {
-		asm.SenderReport(id, ntp, rtp+l.shiftT, now)
-	}
-}
-
-// silent returns how long no RTP packet has come.
-func (in *ingest) silent(now time.Time) time.Duration {
-	return now.Sub(in.began) - time.Duration(in.last.Load())
-}
-
-// stop remembers where the tracks ended, for the next connection.
+// stop publishes the rest, and remembers where the tracks ended for the next
+// connection.
 func (in *ingest) stop() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.finish(in.open)
 	for i, l := range in.lanes {
+		in.batch = append(in.batch, l.held...)
 		if l.begun {
 			in.splice.lanes[i] = l.seam()
 		}
 	}
+	in.stream.Packets.Append(in.batch...)
 }

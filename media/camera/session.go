@@ -12,120 +12,85 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/headers"
-	"github.com/pion/rtcp"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
 	"camrelay/media"
 	"camrelay/media/hub"
 )
 
-// epoch is the common phase of all cameras' beats: whole beats of the Unix
-// clock, on the monotonic clock.
-func epoch() time.Time {
-	now := time.Now()
-	return now.Add(-time.Duration(now.UnixNano() % int64(beat)))
-}
+// reportPeriod is how often the camera is told what arrives; some want to hear
+// of it every 5 s.
+const reportPeriod = 5 * time.Second
 
-// Run pulls the camera once: it connects, publishes to s until something ends
-// it, says TEARDOWN, and returns why it ended. The error is marked with a
-// class of failure and holds no secret; when ctx is done it is ctx's. active
-// is called with each read that brought media.
-func Run(ctx context.Context, spec Spec, splice *Splice, s *hub.Stream, active func(), log *slog.Logger) error {
-	if spec.MediaTimeout == 0 {
-		spec.MediaTimeout = defaultMediaTimeout
-	}
-	stale := false
-	for redirects := 0; ; {
-		x := &session{spec: spec, splice: splice, stream: s, active: active, log: log}
-		err := x.run(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case x.location != "":
-			if redirects++; redirects > maxRedirects {
-				return media.Fail(media.ClassUnsupported, errors.New("the camera redirects in circles"))
-			}
-			if spec, err = spec.redirected(x.location); err != nil {
-				return media.Fail(media.ClassUnsupported, err)
-			}
-		case x.stale && !stale:
-			stale = true // a nonce has run out; this is no wrong password
-		case x.noTCP && spec.Transport != TCP && !splice.udp:
-			splice.udp = true
-			log.Info("camera refuses TCP, trying UDP")
-		case splice.udp && x.noMedia() && spec.Transport != UDP:
-			splice.udp = false // next time TCP gets another chance
-			return x.explain(err)
-		default:
-			return x.explain(err)
-		}
-	}
-}
+// never is a time that gortsplib is not to wait for; the steps and the media
+// are watched here.
+const never = 1000 * time.Hour
 
 // session is one connection.
 type session struct {
-	spec     Spec
-	splice   *Splice
-	stream   *hub.Stream
-	active   func()
-	log      *slog.Logger
-	target   target
-	client   *gortsplib.Client
-	tap      *tap
-	in       *ingest
-	medias   []*description.Media // by track ID
-	location string               // the camera redirects to it
-	stale    bool                 // the camera wants the same credentials with another nonce
-	asked    bool                 // credentials were sent
-	noTCP    bool                 // the camera refuses TCP
-}
+	spec   Spec
+	target target
+	udp    bool
+	splice *Splice
+	stream *hub.Stream
+	active func()
+	log    *slog.Logger
 
-func (x *session) udp() bool {
-	return x.spec.Transport == UDP || x.spec.Transport != TCP && x.splice.udp
-}
+	client  *gortsplib.Client
+	tap     *tap
+	route   route
+	in      *ingest
+	waiting sync.WaitGroup       // for the goroutine that waits for the client's end
+	medias  []*description.Media // by track ID
 
-func (x *session) noMedia() bool { return x.in == nil || x.in.last.Load() == 0 }
+	// What follows belongs to gortsplib's goroutine while it carries out a
+	// request, else to that of Run.
+	creds    credentials
+	method   base.Method // of the last request
+	refused  base.Method // of the last one that was not answered with 200
+	id       string      // the Session header
+	location string      // the camera redirects to it
+	noTCP    bool        // the camera refuses TCP
+	sections []section   // of the SDP
+	base     *base.URL   // that control attributes are relative to
+	setups   int         // tracks that are set up
+}
 
 // run is the whole session.
-func (x *session) run(ctx context.Context) (err error) {
-	if x.target, err = x.spec.target(); err != nil {
-		return err
-	}
+func (x *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	x.creds = credentials{target: x.target, splice: x.splice, log: x.log}
 	transport := gortsplib.TransportTCP
-	if x.udp() {
+	if x.udp {
 		transport = gortsplib.TransportUDP
 	}
 	x.client = &gortsplib.Client{
-		Scheme: "rtsp", Host: x.target.host, Transport: &transport, UserAgent: "camrelay",
-		ReadTimeout: 24 * time.Hour, WriteTimeout: time.Second, // the steps and the media are watched here
-		UDPReadBufferSize: wantedBuffer,
+		Scheme: "rtsp", Host: x.target.addr, Transport: &transport, AnyPortEnable: true, UserAgent: "camrelay",
+		ReadTimeout: never, InitialUDPReadTimeout: never, WriteTimeout: writeTimeout,
 		OnTransportSwitch: func(error) {}, OnPacketsLost: func(uint64) {}, OnDecodeError: func(error) {},
-		OnResponse: x.response,
-		DialContext: func(dctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := x.spec.dial(dctx, x.target)
+		OnRequest: x.request, OnResponse: x.answer, ListenPacket: listenPacket,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, sock, err := x.spec.dial(ctx, x.target)
 			if err != nil {
 				return nil, err
 			}
-			x.tap = newTap(conn, epoch())
+			x.tap = newTap(conn, sock)
 			return x.tap, nil
 		},
 	}
 	if err := x.client.Start2(); err != nil {
-		return err
+		return fmt.Errorf("cannot start: %w", err)
 	}
-	var closing sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() {
-		closing.Add(1)
-		defer closing.Done()
+	closed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(closed)
 		x.client.Close()
 	})
 	defer func() {
-		if stop() {
-			x.client.Close()
-		}
-		closing.Wait()
+		cancel(nil)
+		<-closed
+		x.waiting.Wait()
 		if x.in != nil {
 			x.in.stop()
 		}
@@ -139,148 +104,120 @@ func (x *session) run(ctx context.Context) (err error) {
 	return x.watch(ctx)
 }
 
-// step runs one request, at most stepTimeout long.
-func step(cancel context.CancelCauseFunc, name string, do func() error) error {
-	timer := time.AfterFunc(stepTimeout, func() { cancel(fmt.Errorf("no answer to %s within %v", name, stepTimeout)) })
+// step carries out one request within stepTimeout, and repeats it with
+// credentials where the camera wants them.
+func (x *session) step(cancel context.CancelCauseFunc, name base.Method, do func() error) error {
+	timer := time.AfterFunc(stepTimeout, func() { cancel(fmt.Errorf("no answer to %s for %v", name, stepTimeout)) })
 	defer timer.Stop()
-	if err := do(); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	const most = 3
+	for try := 1; ; try++ {
+		err := do()
+		var status liberrors.ErrClientBadStatusCode
+		if !errors.As(err, &status) || status.Code != base.StatusUnauthorized || !x.creds.again || try == most {
+			return err
+		}
 	}
-	return nil
 }
 
 // connect brings the camera to play.
 func (x *session) connect(cancel context.CancelCauseFunc) error {
-	var desc *description.Session
-	if err := step(cancel, "DESCRIBE", func() (err error) {
-		desc, _, err = x.client.Describe(x.target.url)
+	err := x.step(cancel, base.Describe, func() error {
+		_, _, err := x.client.Describe(x.target.url)
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	x.pin(desc)
-	tracks, medias := describe(desc.Medias, x.log)
-	if len(tracks) == 0 {
-		return media.Fail(media.ClassUnsupported, errors.New("the camera offers no media"))
-	}
-	x.medias = medias
-	x.in = newIngest(x.splice, x.stream, tracks, x.active, x.log)
-	r := &route{in: x.in}
-	for i := range r.channels {
-		r.channels[i] = chunkJunk
-	}
-	for id, m := range medias {
-		if err := step(cancel, "SETUP", func() error { return x.setup(desc.BaseURL, m, id, r) }); err != nil {
+	var set []offer
+	for _, o := range describe(x.sections, x.log) {
+		switch err := x.setup(cancel, &o); {
+		case err == nil:
+			o.track.ID = len(set)
+			set = append(set, o)
+		case o.track.Kind == media.KindVideo || x.noTCP || !refused(err):
 			return err
+		default:
+			x.log.Warn("camera refuses a track, going on without it", "kind", o.track.Kind.String(), "err", x.explain(err))
 		}
 	}
-	x.stream.SetTracks(tracks)
-	x.client.OnPacketRTCPAny(x.rtcp)
-	if x.udp() {
+	if len(set) == 0 {
+		return media.Fail(media.ClassUnsupported, errors.New("the camera offers no media that can be received"))
+	}
+	x.in = newIngest(x.splice, x.stream, set, x.active, x.log)
+	x.stream.SetTracks(x.in.tracks)
+	if x.udp {
 		x.readUDP()
 	} else {
-		x.tap.play(r)
+		x.route.in = x.in
+		x.tap.play(&x.route)
 	}
-	return step(cancel, "PLAY", func() error {
+	err = x.step(cancel, base.Play, func() error {
 		_, err := x.client.Play(nil)
 		return err
 	})
+	x.tap.playing.Store(err == nil)
+	return err
 }
 
-// pin makes requests go where the camera was found, whatever host it names in
-// its answers: cameras behind NAT, or with a wrong idea of themselves, name others.
-func (x *session) pin(desc *description.Session) {
-	if desc.BaseURL != nil {
-		u := *desc.BaseURL
-		u.Scheme, u.Host, u.User = x.target.url.Scheme, x.target.url.Host, x.target.url.User
-		desc.BaseURL = &u
+// refused tells whether the camera has said no, and is still there.
+func refused(err error) bool {
+	var status liberrors.ErrClientBadStatusCode
+	if !errors.As(err, &status) {
+		return false
 	}
+	switch status.Code {
+	case base.StatusUnauthorized, base.StatusNotEnoughBandwidth, base.StatusServiceUnavailable, base.StatusSessionNotFound:
+		return false
+	}
+	return true
 }
 
 // setup sets one track up.
-func (x *session) setup(baseURL *base.URL, m *description.Media, id int, r *route) error {
-	res, err := x.client.Setup(baseURL, m, 0, 0)
-	if err != nil || x.udp() {
+func (x *session) setup(cancel context.CancelCauseFunc, o *offer) error {
+	m := &description.Media{Type: description.MediaType(o.track.Kind.String()), Control: o.control}
+	if u, err := m.URL(x.base); err != nil || u == nil {
+		m.Control = "" // what is no URL was not meant to be one
+	}
+	if x.udp {
+		m.Formats = formatsOf(o)
+	}
+	err := x.step(cancel, base.Setup, func() error {
+		_, err := x.client.Setup(x.base, m, 0, 0)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	var th headers.Transport
-	if err := th.Unmarshal(res.Header["Transport"]); err != nil || th.InterleavedIDs == nil {
-		return errors.New("the camera names no interleaved channels")
-	}
-	rtp, ctl := byte(th.InterleavedIDs[0]), byte(th.InterleavedIDs[1])
-	r.channels[rtp], r.channels[ctl] = chunkMedia, chunkControl
-	r.tracks[rtp] = id
+	x.setups++
+	x.medias = append(x.medias, m)
 	return nil
 }
 
-// rtcp takes what the camera reports. gortsplib calls it.
-func (x *session) rtcp(m *description.Media, p rtcp.Packet) {
-	sr, ok := p.(*rtcp.SenderReport)
-	if !ok {
-		return
-	}
-	for id, known := range x.medias {
-		if known == m {
-			x.in.senderReport(id, ntpTime(sr.NTPTime), sr.RTPTime, time.Now())
-		}
-	}
-}
-
-// ntpTime converts a 64-bit NTP time stamp (RFC 5905 §6).
-func ntpTime(n uint64) time.Time {
-	const toUnix = 2208988800
-	return time.Unix(int64(n>>32)-toUnix, int64((n&0xffffffff)*1e9>>32))
-}
-
-// errSilent ends a session in which no RTP comes; RTCP alone is no life.
-var errSilent = errors.New("no media")
-
-// watch ends the session when it has gone silent, and reports to the camera
-// what arrives.
+// watch ends the session when no media comes, and reports to the camera what
+// arrives. Over UDP gortsplib reports.
 func (x *session) watch(ctx context.Context) error {
 	ended := make(chan error, 1)
-	go func() { ended <- x.client.Wait() }()
-	defer func() {
-		x.client.Close()
-		<-ended
-	}()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for n := 1; ; n++ {
+	x.waiting.Go(func() { ended <- x.client.Wait() })
+	timer := time.NewTimer(reportPeriod)
+	defer timer.Stop()
+	var reports []byte
+	for {
+		now := time.Now()
+		left := x.spec.MediaTimeout - x.in.silent(now)
+		if left <= 0 {
+			return fmt.Errorf("no media for %v", x.spec.MediaTimeout)
+		}
+		timer.Reset(min(left, reportPeriod))
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return context.Cause(ctx) // run waits for the client's end
 		case err := <-ended:
-			ended <- err
-			return err
-		case <-tick.C:
+			return fmt.Errorf("the connection has ended: %w", err)
+		case now = <-timer.C:
 		}
-		if x.in.silent(time.Now()) > x.spec.MediaTimeout {
-			return fmt.Errorf("%w for %v", errSilent, x.spec.MediaTimeout)
+		if reports = x.in.appendReceiverReports(reports[:0], &x.route.channels, now); len(reports) > 0 {
+			// A connection that cannot be written to is noticed by who reads it.
+			_, _ = x.tap.Write(reports)
 		}
-		if n%5 == 0 {
-			x.report()
-		}
-	}
-}
-
-// report sends a receiver report for each track: some cameras take a client
-// that never reports for dead.
-func (x *session) report() {
-	x.in.mu.Lock()
-	type one struct {
-		m  *description.Media
-		rr rtcp.ReceptionReport
-	}
-	var all []one
-	for id, l := range x.in.lanes {
-		if l.begun {
-			all = append(all, one{x.medias[id], rtcp.ReceptionReport{SSRC: l.ssrc, LastSequenceNumber: uint32(l.seq)}})
-		}
-	}
-	x.in.mu.Unlock()
-	for _, r := range all {
-		// A connection that cannot be written to ends by itself.
-		_ = x.client.WritePacketRTCP(r.m, &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{r.rr}})
 	}
 }

@@ -3,14 +3,14 @@ package camera
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
 	"camrelay/media"
-	"camrelay/media/depay"
-	"camrelay/media/timeline"
 )
 
 // Transport is how RTP comes from the camera.
@@ -28,111 +28,100 @@ const (
 const (
 	stepTimeout         = 10 * time.Second // of dialling, and of each request
 	defaultMediaTimeout = 10 * time.Second
-	goodbyeTimeout      = 300 * time.Millisecond // for the camera to take the TEARDOWN
-	maxRedirects        = 3
 )
+
+// maxRedirects is how often a camera may send us elsewhere.
+const maxRedirects = 3
 
 // Spec is what a session is to be; comparable, so that a change is seen.
 type Spec struct {
-	URL                string // rtsp or rtsps; user info in it counts where Username is empty
-	Username           string
-	Password           media.Secret
-	Transport          Transport
-	Fingerprint        string        // rtsps: SHA-256 of the certificate in hex; empty: the system's roots decide
-	Insecure           bool          // rtsps: any certificate will do
-	MediaTimeout       time.Duration // without RTP for so long the session ends; 0: 10 s
-	withoutCredentials bool          // redirected to another host
+	URL          string // rtsp or rtsps; user info in it counts where Username is empty
+	Username     string
+	Password     media.Secret
+	Transport    Transport     // empty: Auto
+	Fingerprint  string        // rtsps: SHA-256 of the certificate in hex; empty: the system's roots decide
+	Insecure     bool          // rtsps: any certificate will do
+	MediaTimeout time.Duration // without RTP for so long the session ends; 0: 10 s
 }
 
-// Splice joins the connections of a camera to one stream: sequence numbers,
-// time stamps and stream time run on from one to the next. The owner of the
-// stream keeps it and gives it to each Run.
-type Splice struct {
-	tl    *timeline.Timeline
-	lanes []seam // by track ID
-	udp   bool   // the camera has refused TCP
-	units unitsState
-}
-
-// seam is where one track of a connection ended.
-type seam struct {
-	used bool
-	ssrc uint32
-	seq  uint16
-	ts   uint32
-	wall time.Time
-}
-
-// unitsState is the depacketising that outlives a connection.
-type unitsState struct {
-	asm      *depay.Assembler
-	shape    string    // of the tracks that asm was made for
-	fedUntil time.Time // arrival of the newest packets that asm has seen
-	unwanted time.Time // since when nobody reads units; zero while somebody does
-}
-
-// NewSplice returns the Splice of a stream that was never fed.
-func NewSplice() *Splice { return &Splice{tl: timeline.New()} }
-
-// target is a Spec's URL taken apart.
+// target is where a session goes.
 type target struct {
-	url            *base.URL // with credentials, if any; always rtsp inside
-	host           string    // host:port
+	url            *base.URL // without credentials and without the zone of an IPv6 address
+	addr           string    // host:port to dial
 	tls            bool
 	user, password string
 }
 
-var errURL = errors.New("cannot parse the camera's URL") // net/url's own error would quote it
+// errURL has no cause: net/url's error would quote the URL.
+var errURL = errors.New("cannot parse the camera's URL")
 
 func (s Spec) target() (target, error) {
 	u, err := url.Parse(s.URL)
-	if err != nil || u.Hostname() == "" {
-		return target{}, media.Fail(media.ClassUnsupported, errURL)
+	if err != nil || u.Hostname() == "" || u.Opaque != "" {
+		return target{}, errURL
 	}
-	if u.Scheme != "rtsp" && u.Scheme != "rtsps" {
-		return target{}, media.Fail(media.ClassUnsupported, fmt.Errorf("scheme %q is neither rtsp nor rtsps", u.Scheme))
+	t, err := aim(u)
+	if err != nil {
+		return target{}, err
 	}
-	t := target{tls: u.Scheme == "rtsps", user: s.Username, password: s.Password.Reveal()}
+	t.user, t.password = s.Username, s.Password.Reveal()
 	if t.user == "" && u.User != nil {
 		t.user = u.User.Username()
 		t.password, _ = u.User.Password()
 	}
-	if s.withoutCredentials {
-		t.user, t.password = "", ""
-	}
-	u.User = nil
-	if t.user != "" {
-		u.User = url.UserPassword(t.user, t.password)
-	}
-	if u.Port() == "" {
-		u.Host = joinPort(u.Hostname(), t.tls)
-	}
-	b := base.URL(*u)
-	t.url, t.host = &b, u.Host
 	return t, nil
 }
 
-// redirected returns the Spec for the address that a camera points to. Only
-// the same host gets the credentials.
-func (s Spec) redirected(location string) (Spec, error) {
+// aim returns the target of a URL, without credentials.
+func aim(u *url.URL) (target, error) {
+	t := target{tls: strings.EqualFold(u.Scheme, "rtsps")}
+	port := "554"
+	switch {
+	case t.tls:
+		port = "322"
+	case !strings.EqualFold(u.Scheme, "rtsp"):
+		return target{}, fmt.Errorf("scheme %q is neither rtsp nor rtsps", u.Scheme)
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	t.addr = net.JoinHostPort(u.Hostname(), port)
+	bare := base.URL{
+		Scheme: strings.ToLower(u.Scheme), Host: u.Host,
+		Path: u.Path, RawPath: u.RawPath, ForceQuery: u.ForceQuery, RawQuery: u.RawQuery,
+	}
+	if host, _, zoned := strings.Cut(u.Hostname(), "%"); zoned { // a zone means nothing to the camera
+		bare.Host = "[" + host + "]"
+		if u.Port() != "" {
+			bare.Host = net.JoinHostPort(host, u.Port())
+		}
+	}
+	t.url = &bare
+	return t, nil
+}
+
+// redirected returns the target that a camera points to. Only the same host
+// gets the credentials.
+func (t target) redirected(location string) (target, error) {
 	u, err := url.Parse(location)
-	old, errOld := url.Parse(s.URL)
-	if err != nil || errOld != nil || u.Hostname() == "" {
-		return s, errors.New("the camera redirects to something that is no URL")
+	if err != nil || u.Hostname() == "" || u.Opaque != "" {
+		return t, errors.New("the camera redirects to something that is no URL")
 	}
-	if u.Scheme != "rtsp" && u.Scheme != "rtsps" {
-		return s, fmt.Errorf("the camera redirects to scheme %q", u.Scheme)
+	to, err := aim(u)
+	if err != nil {
+		return t, errors.New("the camera redirects to something that is neither rtsp nor rtsps")
 	}
-	if old.Scheme == "rtsps" && u.Scheme == "rtsp" {
-		return s, errors.New("the camera redirects from rtsps to rtsp")
+	if t.tls && !to.tls {
+		return t, errors.New("the camera redirects from rtsps to rtsp")
 	}
-	if u.Hostname() != old.Hostname() {
-		s.withoutCredentials = true
+	if strings.EqualFold(u.Hostname(), t.hostname()) {
+		to.user, to.password = t.user, t.password
 	}
-	u.User = nil
-	if old.User != nil && !s.withoutCredentials {
-		u.User = old.User
-	}
-	s.URL = u.String()
-	return s, nil
+	return to, nil
+}
+
+// hostname returns the name or address that is dialled, with its zone.
+func (t target) hostname() string {
+	host, _, _ := net.SplitHostPort(t.addr) // made by JoinHostPort
+	return host
 }

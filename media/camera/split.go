@@ -7,100 +7,180 @@ import (
 	"strconv"
 )
 
-// chunkKind is what a stretch of an interleaved connection is.
-type chunkKind uint8
+// chunk is what a stretch of an interleaved connection is.
+type chunk uint8
 
 const (
-	chunkPartial chunkKind = iota // not all of it is there yet
-	chunkMedia                    // an interleaved frame of an RTP channel
-	chunkControl                  // an interleaved frame of an RTCP channel, or a whole RTSP message
-	chunkJunk                     // to be skipped
+	chunkPartial chunk = iota // not all of it is there yet
+	chunkJunk                 // to be skipped
+	chunkOther                // an interleaved frame of a channel that was never set up
+	chunkRTP                  // an interleaved frame that holds an RTP packet
+	chunkRTCP                 // an interleaved frame that holds RTCP packets
+	chunkMessage              // a whole RTSP request or answer
 )
 
-// maxMessage bounds an RTSP message; longer ones end the session.
-const maxMessage = 256 << 10
+// Bounds of what is believed.
+const (
+	maxHead = 16 << 10
+	maxBody = 128 << 10 // gortsplib takes no more
+	maxJunk = 1 << 20   // between two packets; more ends the session
+)
 
 var (
-	errMessage = errors.New("the camera sends something that is neither RTP nor RTSP")
-	magic      = []byte("RTSP/1.0 ")
+	errJunk    = errors.New("the camera sends what is neither RTP nor RTSP")
 	headEnd    = []byte("\r\n\r\n")
+	beginnings = [...][]byte{
+		[]byte("RTSP/1."), []byte("OPTIONS "), []byte("ANNOUNCE "), []byte("GET_PARAMETER "),
+		[]byte("SET_PARAMETER "), []byte("TEARDOWN "), []byte("REDIRECT "), []byte("DESCRIBE "),
+	}
 )
 
 // channels tells what each interleaved channel carries.
-type channels [256]chunkKind // chunkMedia, chunkControl, or chunkJunk
-
-// next returns the kind and length of the first chunk of b, which is not
-// empty. A frame of a channel that was never set up is junk: old cameras send
-// what a dead session has left over.
-//
-// Specification: RFC 2326 §10.12
-func (c *channels) next(b []byte) (kind chunkKind, n int, err error) {
-	if b[0] == '$' {
-		if len(b) < 4 {
-			return chunkPartial, 0, nil
-		}
-		n = 4 + int(binary.BigEndian.Uint16(b[2:]))
-		kind = c[b[1]]
-		if kind == chunkMedia && n < 4+12 {
-			kind = chunkJunk
-		}
-		if n > len(b) {
-			kind = chunkPartial
-		}
-		return kind, n, nil
-	}
-	if n := min(len(b), len(magic)); bytes.Equal(b[:n], magic[:n]) || isRequest(b) {
-		return message(b)
-	}
-	return chunkJunk, junk(b), nil
+type channels [256]struct {
+	kind  chunk // chunkRTP, chunkRTCP, or chunkPartial for one that was never set up
+	track uint8
 }
 
-// isRequest tells whether b begins like a request of the camera's: a method in
-// capitals. Cameras send OPTIONS or ANNOUNCE, rarely.
-func isRequest(b []byte) bool {
-	for i, ch := range b[:min(len(b), 16)] {
+// assign says that a pair of channels carries a track; false: one of them
+// carries another.
+func (c *channels) assign(rtp, rtcp byte, track int) bool {
+	if rtp == rtcp || c[rtp].kind != chunkPartial || c[rtcp].kind != chunkPartial {
+		return false
+	}
+	c[rtp].kind, c[rtcp].kind = chunkRTP, chunkRTCP
+	c[rtp].track, c[rtcp].track = uint8(track), uint8(track)
+	return true
+}
+
+// splitter tells what the bytes of a connection are.
+type splitter struct {
+	astray bool // the last bytes were junk
+	junk   int  // bytes of it since the last packet
+}
+
+// next returns the kind and the length of what b, which is not empty, begins
+// with. Of a chunkPartial the length is as far as it is known. Old servers send
+// what a dead session has left over on channels of its own: such frames are
+// skipped as a whole. In the midst of junk a frame counts only if everything
+// about it is right.
+//
+// Specification: RFC 2326 §10.12
+func (s *splitter) next(ch *channels, b []byte) (c chunk, n int, err error) {
+	switch {
+	case b[0] == '$':
+		c, n = s.frame(ch, b)
+	case begins(b):
+		c, n = message(b)
+	default:
+		c, n = chunkJunk, junk(b)
+	}
+	switch c {
+	case chunkPartial, chunkOther:
+	case chunkJunk:
+		s.astray = true
+		s.junk += n
+		if s.junk > maxJunk {
+			return c, n, errJunk
+		}
+	case chunkRTP, chunkRTCP, chunkMessage:
+		s.astray, s.junk = false, 0
+	}
+	return c, n, nil
+}
+
+// Sizes of headers.
+const (
+	frameHeader = 4
+	rtpHeader   = 12
+	rtcpHeader  = 4
+)
+
+func (s *splitter) frame(ch *channels, b []byte) (c chunk, n int) {
+	if len(b) < frameHeader {
+		return chunkPartial, frameHeader
+	}
+	n = frameHeader + int(binary.BigEndian.Uint16(b[2:]))
+	c = ch[b[1]].kind
+	if c == chunkPartial {
 		switch {
-		case ch >= 'A' && ch <= 'Z' || ch == '_' && i > 0:
-		case ch == ' ':
-			return i >= 3
-		default:
-			return false
+		case s.astray:
+			return chunkJunk, junk(b)
+		case n > len(b):
+			return chunkPartial, n
+		}
+		return chunkOther, n
+	}
+	least := frameHeader + rtcpHeader
+	if c == chunkRTP {
+		least = frameHeader + rtpHeader
+	}
+	const version = 2 << 6
+	switch {
+	case n < least || len(b) > frameHeader && b[frameHeader]&0xc0 != version:
+		return chunkJunk, junk(b)
+	case n > len(b):
+		return chunkPartial, n
+	case !s.astray:
+		return c, n
+	case n == len(b): // what follows decides
+		return chunkPartial, n + 1
+	case b[n] != '$' && b[n] != 'R':
+		return chunkJunk, junk(b)
+	}
+	return c, n
+}
+
+// begins tells whether b may begin an RTSP message.
+func begins(b []byte) bool {
+	for _, s := range beginnings {
+		if n := min(len(b), len(s)); bytes.Equal(b[:n], s[:n]) {
+			return true
 		}
 	}
-	return len(b) < 16
+	return false
 }
 
 // message measures an RTSP message: head, and body by Content-Length.
-func message(b []byte) (kind chunkKind, n int, err error) {
-	end := bytes.Index(b, headEnd)
+func message(b []byte) (c chunk, n int) {
+	end := bytes.Index(b[:min(len(b), maxHead)], headEnd)
 	if end < 0 {
-		if len(b) > maxMessage {
-			return chunkJunk, 0, errMessage
+		if len(b) >= maxHead {
+			return chunkJunk, junk(b)
 		}
-		return chunkPartial, 0, nil
+		return chunkPartial, len(b) + 1
 	}
 	n = end + len(headEnd)
-	for line := range bytes.SplitSeq(b[:end], []byte("\r\n")) {
-		key, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || !bytes.EqualFold(bytes.TrimSpace(key), []byte("Content-Length")) {
-			continue
-		}
-		body, e := strconv.Atoi(string(bytes.TrimSpace(value)))
-		if e != nil || body < 0 || body > maxMessage {
-			return chunkJunk, 0, errMessage
+	if v, ok := field(b[:end], "Content-Length"); ok {
+		body, err := strconv.Atoi(v)
+		if err != nil || body < 0 || body > maxBody {
+			return chunkJunk, junk(b)
 		}
 		n += body
 	}
 	if n > len(b) {
-		return chunkPartial, 0, nil
+		return chunkPartial, n
 	}
-	return chunkControl, n, nil
+	return chunkMessage, n
+}
+
+// field returns the value of a header field of an RTSP message.
+func field(head []byte, name string) (value string, ok bool) {
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if len(line) == 0 {
+			break
+		}
+		key, v, found := bytes.Cut(line, []byte(":"))
+		if found && bytes.EqualFold(bytes.TrimSpace(key), []byte(name)) {
+			return string(bytes.TrimSpace(v)), true
+		}
+	}
+	return "", false
 }
 
 // junk measures bytes that belong to nothing, up to where something may begin.
 func junk(b []byte) int {
 	for i := 1; i < len(b); i++ {
-		if b[i] == '$' || b[i] == 'R' {
+		if b[i] == '$' || begins(b[i:]) {
 			return i
 		}
 	}

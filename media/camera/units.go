@@ -2,6 +2,7 @@ package camera
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,35 +19,64 @@ const unitsLinger = 30 * time.Second
 // them. A first reader gets the newest group of pictures as well.
 func (in *ingest) assemble(runs []media.Packets, now time.Time) {
 	st := &in.splice.units
-	if in.stream.Units.Readers() == 0 {
-		if st.asm == nil {
-			return
-		}
-		if st.unwanted.IsZero() {
-			st.unwanted = now
-		}
-		if now.Sub(st.unwanted) > unitsLinger {
-			st.asm = nil
-			return
-		}
-	} else {
-		st.unwanted = time.Time{}
+	if !in.wanted(runs, now) || len(runs) == 0 {
+		return
 	}
 	if shape := shapeOf(in.tracks); st.asm == nil || st.shape != shape {
 		asm, err := depay.NewAssembler(in.tracks, in.splice.tl)
 		if err != nil {
 			in.log.Warn("a track cannot be packaged or pushed", "err", err)
 		}
+		if st.shape != "" && st.shape != shape {
+			asm.Connect() // other codecs, other clock rates
+		}
 		st.asm, st.shape = asm, shape
 		runs = in.newestGroup(runs)
 	}
-	in.units = in.units[:0]
 	for _, p := range runs {
 		in.units = st.asm.Packets(p, in.units)
 		st.fedUntil = p.Wall
 	}
+	if tracks, changed := st.asm.Tracks(); changed {
+		in.compare(tracks)
+	}
 	in.stream.Units.Append(in.units...)
 	clear(in.units)
+	in.units = in.units[:0]
+}
+
+// wanted tells whether units are to be made. It gives the assembler up only
+// where a group of pictures begins, so that a later one can begin with a whole
+// group and repeat nothing.
+func (in *ingest) wanted(runs []media.Packets, now time.Time) bool {
+	st := &in.splice.units
+	if in.stream.Units.Readers() > 0 {
+		st.unwanted = time.Time{}
+		return true
+	}
+	if st.unwanted.IsZero() {
+		st.unwanted = now
+	}
+	if now.Sub(st.unwanted) > unitsLinger && slices.ContainsFunc(runs, func(p media.Packets) bool { return p.Key }) {
+		st.asm = nil
+	}
+	return st.asm != nil
+}
+
+// compare takes over parameter sets that only the assembler could see, since
+// they came in fragments.
+func (in *ingest) compare(tracks []*media.Track) {
+	changed := false
+	for i, t := range tracks {
+		is := in.tracks[i]
+		if !slices.Equal(t.SPS, is.SPS) || !slices.Equal(t.PPS, is.PPS) || !slices.Equal(t.VPS, is.VPS) {
+			in.adopt(in.lanes[i], t)
+			changed = true
+		}
+	}
+	if changed {
+		in.stream.SetTracks(in.tracks)
+	}
 }
 
 // newestGroup returns all runs from the newest start on, to begin with; or
@@ -73,7 +103,7 @@ func (in *ingest) newestGroup(fresh []media.Packets) []media.Packets {
 func shapeOf(tracks []*media.Track) string {
 	var b strings.Builder
 	for _, t := range tracks {
-		fmt.Fprintf(&b, "%s/%d/%d ", t.Codec, t.PayloadType, t.ClockRate)
+		fmt.Fprintf(&b, "%s/%s/%d/%d/%x ", t.Codec, t.RTPMap, t.PayloadType, t.ClockRate, t.AudioConfig)
 	}
 	return b.String()
 }
