@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -124,10 +125,8 @@ func recipe(tracks []*media.Track) hub.Recipe[mpegts.Chunk] {
 
 // tracksOf returns what can be carried, or says why nothing can.
 func tracksOf(all []*media.Track) ([]*media.Track, error) {
-	for _, t := range all {
-		if mpegts.Carries(t) {
-			return all, nil
-		}
+	if slices.ContainsFunc(all, mpegts.Carries) {
+		return all, nil
 	}
 	names := make([]string, len(all))
 	for i, t := range all {
