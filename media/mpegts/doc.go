@@ -11,23 +11,34 @@
 // Specification: ISO 13818-1; Opus: "TS Opus 0.1.3"; ADTS: ISO 13818-7 6.2.
 package mpegts
 
-import "camrelay/media"
+import (
+	"time"
+
+	"camrelay/media"
+)
 
 // PacketSize is the size of a transport stream packet.
 const PacketSize = 188
 
 // Chunk is a stretch of the transport stream: the whole packets of one unit,
-// and the tables before it where they are due.
+// and before them the tables and the clock where they are due.
 type Chunk struct {
-	Data []byte // a multiple of PacketSize; shared, never written again
-	Key  bool   // begins with the tables, then a unit at which a receiver may start
+	Data []byte    // a multiple of PacketSize; shared, never written again
+	Key  bool      // begins with the tables, then a unit at which a receiver may start
+	Wall time.Time // arrival of the unit by the box's clock, with its monotonic reading
 }
 
-// Carries tells whether a track can be carried.
+// Carries tells whether a track can be carried: H.264, H.265, Opus, and AAC
+// that has an ADTS form.
 func Carries(t *media.Track) bool {
 	switch t.Codec {
-	case media.CodecH264, media.CodecH265, media.CodecAAC, media.CodecOpus:
+	case media.CodecH264, media.CodecH265:
 		return true
+	case media.CodecAAC:
+		_, ok := newADTS(t.AudioConfig)
+		return ok
+	case media.CodecOpus:
+		return t.Channels <= maxOpusChannels
 	}
 	return false
 }

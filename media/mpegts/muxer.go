@@ -1,177 +1,242 @@
 package mpegts
 
 import (
-	"slices"
 	"time"
 
 	"camrelay/media"
-	"camrelay/media/codec"
 )
 
 // Times of the multiplex.
 const (
-	clock = 90000
 	// lead is how far the stamps run ahead of the PCR: what a receiver's
 	// buffer may hold.
 	lead = 100 * time.Millisecond
-	// tablesEvery is the greatest distance of tables, by the stamps.
-	tablesEvery = 90 * time.Millisecond
-	wrap        = 1 << 33
+	// tablesEvery is the distance of tables that makes them due: with units up
+	// to 40 ms apart they come every 100 ms at least.
+	tablesEvery = 60 * time.Millisecond
+	// clockEvery is the greatest distance of PCRs, as long as any unit comes in
+	// between.
+	clockEvery = 40 * time.Millisecond
+	// hole is a distance of units that is none: one after it tells nothing of
+	// how much time has passed since the last PCR.
+	hole = 2 * time.Second
+	// silence is how long tables promise a stream that has never had a unit:
+	// receivers wait for what is promised.
+	silence = 5 * time.Second
 )
 
-// Muxer makes one transport stream. The tracks are fixed with the first unit's
-// stream; a unit of a track that the Muxer was not made for is left out.
+// Muxer makes one transport stream.
+//
+// Its tables list the tracks that it was made for. A track that becomes known
+// with its first unit, or changes its codec, makes new tables at once; one that
+// never has a unit disappears from them after 5 s.
+//
+// The PCR rides on the units of the first video track, or of the first track if
+// there is no video. Where these are more than 40 ms apart, the other tracks'
+// units bring it too; video alone below 25 pictures a second has one PCR for
+// each picture, since a clock that comes late tells the wrong time.
 type Muxer struct {
-	streams  []*stream // by track ID, nil where a track is not carried
-	byID     map[int]*stream
-	pcrPID   uint16
-	pat, pmt counter
-	tabled   time.Duration // DTS of the last tables
-	begun    bool
-	parts    [][]byte // of the unit under way
-	scratch  []byte
+	streams          []*stream
+	pcrStream        *stream
+	pat, pmt         counter
+	patBody, pmtBody []byte
+	version          byte
+
+	begun   bool
+	start   time.Duration // DTS of the first unit
+	now     time.Duration // highest DTS
+	tabled  time.Duration // now at the last tables
+	clocked time.Duration // time of the last PCR
+
+	parts          [][]byte // of the unit under way, in front of them the PES header
+	head, prefix   []byte   // scratch: PES header, ADTS or Opus header
+	aud264, aud265 []byte
 }
 
+// stream is one track within the multiplex.
 type stream struct {
 	counter
-	track *media.Track
+	track   *media.Track
+	adts    adts
+	listed  bool // in the tables
+	seen    bool // has had a unit
+	last    time.Duration
+	step    time.Duration // between the last two units
+	elapsed time.Duration // by this stream's units since the last PCR
 }
 
 // New returns a Muxer for those of the tracks that can be carried.
 func New(tracks []*media.Track) *Muxer {
-	m := &Muxer{byID: make(map[int]*stream), pat: counter{pid: pidPAT}, pmt: counter{pid: pidPMT}}
+	m := &Muxer{
+		pat: counter{pid: pidPAT}, pmt: counter{pid: pidPMT},
+		aud264: []byte(aud264), aud265: []byte(aud265),
+	}
 	for _, t := range tracks {
-		if !Carries(t) {
-			continue
-		}
-		s := &stream{counter: counter{pid: uint16(pidFirst + len(m.streams))}, track: t}
-		m.streams = append(m.streams, s)
-		m.byID[t.ID] = s
-		if m.pcrPID == 0 || t.Kind == media.KindVideo {
-			m.pcrPID = s.pid
+		if s := m.add(t); s != nil {
+			s.listed = true
 		}
 	}
+	m.list()
 	return m
 }
 
-// Chunks appends the chunk of one unit to out; none for a track that is not
+// add returns a new stream for t, nil if it cannot be carried.
+func (m *Muxer) add(t *media.Track) *stream {
+	if !Carries(t) || len(m.streams) == maxStreams {
+		return nil
+	}
+	s := &stream{counter: counter{pid: uint16(pidFirst + len(m.streams))}}
+	s.describe(t)
+	m.streams = append(m.streams, s)
+	return s
+}
+
+func (s *stream) describe(t *media.Track) {
+	s.track = t
+	s.adts, _ = newADTS(t.AudioConfig)
+}
+
+// stream returns the stream of a track as it is now, nil if it is not carried.
+func (m *Muxer) stream(t *media.Track) *stream {
+	for _, s := range m.streams {
+		if s.track == t {
+			return s
+		}
+		if s.track.ID != t.ID {
+			continue
+		}
+		if !Carries(t) {
+			return nil
+		}
+		changed := s.track.Codec != t.Codec || t.Codec == media.CodecOpus && s.track.Channels != t.Channels
+		s.listed = s.listed && !changed
+		s.describe(t)
+		return s
+	}
+	return m.add(t)
+}
+
+// Chunks appends the chunk of one unit to out; none for a track that cannot be
 // carried. The chunk does not alias the unit.
 func (m *Muxer) Chunks(u *media.Unit, out []Chunk) []Chunk {
-	s := m.byID[u.Track.ID]
-	if s == nil || len(u.Data) == 0 {
+	s := m.stream(u.Track)
+	if s == nil || !m.assemble(s, u) {
 		return out
 	}
-	s.track = u.Track
-	head, ok := m.assemble(s, u)
-	if !ok {
-		return out
-	}
-	size := len(head)
+	m.advance(s, u)
+	tables := m.relist(s, u.Key && u.Track.Kind == media.KindVideo)
+	size := 0
 	for _, p := range m.parts {
 		size += len(p)
 	}
-	b := make([]byte, 0, (size/payloadSize+4)*PacketSize)
-	key := u.Key
-	if key || !m.begun || u.DTS-m.tabled >= tablesEvery || u.DTS < m.tabled {
+	f := field{pcr: -1, random: u.Key, discontinued: u.Gap}
+	late := int64(-1) // a PCR that another stream's unit brings
+	if s == m.pcrStream && u.DTS > m.clocked {
+		f.pcr = m.clock(u.DTS)
+	} else if t, ok := m.late(s); ok {
+		late = m.clock(t)
+	}
+	n := packetCount(size, f)
+	if tables {
+		n += 2
+	}
+	if late >= 0 {
+		n++
+	}
+	b := make([]byte, 0, n*PacketSize)
+	if tables {
 		b = m.tables(b)
-		m.tabled, m.begun = u.DTS, true
+		m.tabled = m.now
 	}
-	f := field{pcr: -1, random: key, discontinued: u.Gap}
-	if s.pid == m.pcrPID {
-		f.pcr = pcr(u.DTS)
+	if late >= 0 {
+		b = m.pcrStream.clock(b, late)
 	}
-	b = s.packets(b, head, m.parts, f)
+	b = s.packets(b, m.parts, size, f)
 	clear(m.parts)
-	return append(out, Chunk{Data: b, Key: key})
+	return append(out, Chunk{Data: b, Key: u.Key && tables, Wall: u.Wall})
 }
 
-// pcr returns the program clock at which a unit of this DTS leaves, 27 MHz.
-func pcr(dts time.Duration) int64 {
-	t := media.ToTicks(dts, clock*300) % (wrap * 300)
-	return (t + wrap*300) % (wrap * 300)
+// advance moves the times of the multiplex on to u.
+func (m *Muxer) advance(s *stream, u *media.Unit) {
+	if !m.begun {
+		m.begun = true
+		m.start, m.now = u.DTS, u.DTS
+		m.tabled, m.clocked = u.DTS-tablesEvery, u.DTS-time.Millisecond
+	}
+	m.now = max(m.now, u.DTS)
+	if s.step = u.DTS - s.last; !s.seen || s.step > hole {
+		s.step = 0
+	}
+	s.elapsed += s.step
+	s.last, s.seen = u.DTS, true
 }
 
-// stamp returns a time stamp as a PES holds it.
-func stamp(t time.Duration) int64 {
-	return (media.ToTicks(t, clock) + media.ToTicks(lead, clock)) & (wrap - 1)
+// relist brings the tables up to date, and tells whether they are due.
+func (m *Muxer) relist(s *stream, start bool) (due bool) {
+	changed := !s.listed
+	s.listed = true
+	if m.now-m.start >= silence {
+		for _, o := range m.streams {
+			changed = changed || o.listed && !o.seen
+			o.listed = o.listed && o.seen
+		}
+	}
+	if changed {
+		m.list()
+	}
+	return changed || start || m.now-m.tabled >= tablesEvery
 }
 
-// assemble fills m.parts with the payload of the unit's PES, and returns the
-// PES header.
-func (m *Muxer) assemble(s *stream, u *media.Unit) (head []byte, ok bool) {
-	m.parts = m.parts[:0]
-	size := 0
-	id := byte(0xc0)
-	switch s.track.Codec {
+// clock moves the program clock on to t and returns it. All streams count from it.
+func (m *Muxer) clock(t time.Duration) int64 {
+	m.clocked = t
+	for _, s := range m.streams {
+		s.elapsed = 0
+	}
+	return pcr(m.clocked)
+}
+
+// late returns the time for a PCR before this unit of s, if s is not the stream
+// that brings it and the next would come too late. Where s does not run level
+// with that stream, the distances of its units tell how time has passed.
+func (m *Muxer) late(s *stream) (t time.Duration, late bool) {
+	passed := s.elapsed
+	if d := s.last - m.clocked; d > 0 {
+		passed = min(passed, d)
+	}
+	p := m.pcrStream
+	soon := p.step > 0 && p.last+p.step-m.clocked <= clockEvery
+	late = s != p && p.seen && !soon && passed > 0 && passed+s.step > clockEvery
+	return m.clocked + passed, late
+}
+
+// assemble fills m.parts with the PES of the unit, header first, and tells
+// whether there is one.
+func (m *Muxer) assemble(s *stream, u *media.Unit) bool {
+	m.parts = append(m.parts[:0], nil)
+	size, id := u.Size(), byte(idVideo)
+	if size == 0 {
+		return false
+	}
+	switch u.Track.Codec {
 	case media.CodecH264, media.CodecH265:
-		id = 0xe0
-		m.video(s.track, u)
+		m.picture(u)
 	case media.CodecAAC:
-		h, err := adts(s.track.AudioConfig, u.Size())
-		if err != nil {
-			return nil, false
+		if size > maxFrame {
+			return false
 		}
-		m.parts = append(append(m.parts, h), u.Data...)
-	case media.CodecOpus:
-		id = 0xbd
-		m.parts = append(append(m.parts, opusControl(u.Size())), u.Data...)
+		id = idAudio
+		h := s.adts.frame(size)
+		m.prefix = append(m.prefix[:0], h[:]...)
+	default:
+		id = idPrivate
+		m.prefix = appendOpusControl(m.prefix[:0], size)
 	}
-	if id != 0xe0 {
-		for _, p := range m.parts {
-			size += len(p)
-		}
+	if id != idVideo {
+		size += len(m.prefix)
+		m.parts = append(append(m.parts, m.prefix), u.Data...)
 	}
-	m.scratch = pes(m.scratch[:0], id, size, stamp(u.PTS), stamp(u.DTS))
-	return m.scratch, true
-}
-
-// pes appends a PES header. size is that of the payload, 0 where it is left
-// open. Specification: ISO 13818-1 2.4.3.6.
-func pes(b []byte, id byte, size int, pts, dts int64) []byte {
-	flags, n := byte(0x80), 5
-	if dts != pts {
-		flags, n = 0xc0, 10
-	}
-	if size += 3 + n; size > 0xffff || id == 0xe0 {
-		size = 0
-	}
-	b = append(b, 0, 0, 1, id, byte(size>>8), byte(size), 0x84, flags, byte(n))
-	b = ticks(b, flags>>2&0xf0, pts)
-	if n == 10 {
-		b = ticks(b, 0x10, dts)
-	}
-	return b
-}
-
-// ticks appends a 33-bit time stamp with its marker bits.
-func ticks(b []byte, prefix byte, t int64) []byte {
-	return append(b, prefix|byte(t>>29)&0x0e|1, byte(t>>22), byte(t>>14)|1, byte(t>>7), byte(t<<1)|1)
-}
-
-var (
-	startCode = []byte{0, 0, 0, 1}
-	aud264    = []byte{0, 0, 0, 1, 0x09, 0xf0}
-	aud265    = []byte{0, 0, 0, 1, 0x46, 0x01, 0x50}
-)
-
-// video lays out a picture: an access unit delimiter, which receivers want;
-// the parameter sets before a key picture that has none; the NAL units.
-func (m *Muxer) video(t *media.Track, u *media.Unit) {
-	if t.Codec == media.CodecH264 {
-		m.parts = append(m.parts, aud264)
-	} else {
-		m.parts = append(m.parts, aud265)
-	}
-	if u.Key && !slices.ContainsFunc(u.Data, func(n []byte) bool { _, ok := codec.ParameterSet(t.Codec, n); return ok }) {
-		for _, set := range [][]byte{t.VPS, t.SPS, t.PPS} {
-			if len(set) > 0 {
-				m.parts = append(m.parts, startCode, set)
-			}
-		}
-	}
-	for _, nal := range u.Data {
-		if len(nal) > 0 && !codec.IsAUD(t.Codec, nal) {
-			m.parts = append(m.parts, startCode, nal)
-		}
-	}
+	m.head = appendPES(m.head[:0], id, size, u)
+	m.parts[0] = m.head
+	return true
 }

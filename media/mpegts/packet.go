@@ -16,7 +16,7 @@ const (
 // counter is the continuity counter of one PID.
 type counter struct {
 	pid uint16
-	n   byte
+	n   byte // of the next packet with payload
 }
 
 // header appends a packet header. flags are payloadOnly and adaptation.
@@ -25,9 +25,13 @@ func (c *counter) header(b []byte, start bool, flags byte) []byte {
 	if start {
 		hi |= startFlag
 	}
-	b = append(b, syncByte, hi, byte(c.pid), flags|c.n)
-	c.n = (c.n + 1) & 15
-	return b
+	n := c.n
+	if flags&payloadOnly != 0 {
+		c.n = (n + 1) & 15
+	} else { // a packet without payload does not count
+		n = (n - 1) & 15
+	}
+	return append(b, syncByte, hi, byte(c.pid), flags|n)
 }
 
 // field is what the first packet of a PES says in its adaptation field.
@@ -37,13 +41,20 @@ type field struct {
 	discontinued bool
 }
 
-func (f field) empty() bool { return f.pcr < 0 && !f.random && !f.discontinued }
+// size returns the bytes of the field with its length byte, 0 if there is
+// nothing to say.
+func (f field) size() int {
+	switch {
+	case f.pcr >= 0:
+		return 8
+	case f.random, f.discontinued:
+		return 2
+	}
+	return 0
+}
 
 // appendTo appends the field's flags and PCR, without its length.
 func (f field) appendTo(b []byte) []byte {
-	if f.empty() {
-		return b
-	}
 	flags := byte(0)
 	if f.discontinued {
 		flags |= discontinued
@@ -59,53 +70,55 @@ func (f field) appendTo(b []byte) []byte {
 		byte(base<<7)|0x7e|byte(ext>>8), byte(ext))
 }
 
-// packets appends head and then parts as the payload of as many packets as
+// packetCount returns how many packets a payload of size bytes takes with f
+// in the first of them.
+func packetCount(size int, f field) int { return (f.size() + size + payloadSize - 1) / payloadSize }
+
+// packets appends size bytes of parts as the payload of as many packets as
 // needed; f goes into the first, the last is stuffed.
-func (c *counter) packets(b, head []byte, parts [][]byte, f field) []byte {
-	left := len(head)
-	for _, p := range parts {
-		left += len(p)
+func (c *counter) packets(b []byte, parts [][]byte, size int, f field) []byte {
+	src := source{rest: parts}
+	room := payloadSize - f.size()
+	n := min(size, room)
+	switch stuff := room - n; {
+	case f.size() > 0:
+		b = c.header(b, true, payloadOnly|adaptation)
+		b = append(b, byte(f.size()-1+stuff))
+		b = stuffing(f.appendTo(b), stuff)
+	default:
+		b = c.stuffed(b, true, stuff)
 	}
-	src := source{cur: head, rest: parts}
-	for first := true; left > 0; first = false {
-		room := payloadSize
-		var fill [8]byte
-		af := fill[:0]
-		if first {
-			af = f.appendTo(af)
-		}
-		if len(af) > 0 {
-			room -= 1 + len(af)
-		}
-		n := min(left, room)
-		stuff := room - n
-		if len(af) == 0 && stuff == 0 {
-			b = c.header(b, first, payloadOnly)
-		} else {
-			b = c.header(b, first, payloadOnly|adaptation)
-			b = stuffed(b, af, stuff)
-		}
+	b = src.appendTo(b, n)
+	for left := size - n; left > 0; left -= n {
+		n = min(left, payloadSize)
+		b = c.stuffed(b, false, payloadSize-n)
 		b = src.appendTo(b, n)
-		left -= n
 	}
 	return b
 }
 
-// stuffed appends an adaptation field of which stuff bytes, its length byte
-// included where af is empty, are stuffing.
-func stuffed(b, af []byte, stuff int) []byte {
-	if len(af) == 0 {
-		stuff-- // the length byte
-		if stuff == 0 {
-			return append(b, 0)
-		}
-		b = append(b, byte(stuff), 0)
-		stuff--
-	} else {
-		b = append(b, byte(len(af)+stuff))
-		b = append(b, af...)
+// stuffed appends a header and, if stuff > 0, an adaptation field of stuff
+// bytes that says nothing.
+func (c *counter) stuffed(b []byte, start bool, stuff int) []byte {
+	if stuff == 0 {
+		return c.header(b, start, payloadOnly)
 	}
-	for range stuff {
+	b = append(c.header(b, start, payloadOnly|adaptation), byte(stuff-1))
+	if stuff == 1 {
+		return b
+	}
+	return stuffing(append(b, 0), stuff-2)
+}
+
+// clock appends a packet that holds nothing but a PCR.
+func (c *counter) clock(b []byte, pcr int64) []byte {
+	f := field{pcr: pcr}
+	b = append(c.header(b, false, adaptation), payloadSize-1)
+	return stuffing(f.appendTo(b), payloadSize-f.size())
+}
+
+func stuffing(b []byte, n int) []byte {
+	for range n {
 		b = append(b, 0xff)
 	}
 	return b
@@ -132,9 +145,5 @@ func (s *source) appendTo(b []byte, n int) []byte {
 
 // AppendNull appends a null packet, which receivers skip.
 func AppendNull(b []byte) []byte {
-	b = append(b, syncByte, 0x1f, 0xff, payloadOnly)
-	for range payloadSize {
-		b = append(b, 0xff)
-	}
-	return b
+	return stuffing(append(b, syncByte, 0x1f, 0xff, payloadOnly), payloadSize)
 }
