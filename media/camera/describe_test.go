@@ -1,12 +1,13 @@
 package camera
 
 import (
-	"camrelay/media"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+
+	"camrelay/media"
 )
 
 func TestDescribe(t *testing.T) {
