@@ -83,6 +83,10 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	return d.run(ctx)
 }
 
+// retryProblems is how often is tried again what was applied but does not work:
+// a port that was in use, an address that the box did not have yet.
+const retryProblems = 5 * time.Second
+
 // run is the one loop: it applies what the files say whenever they change.
 func (d *daemon) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx: stopping has an order
@@ -101,10 +105,16 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	d.reload(work)
 	d.log.Info("camrelay runs", "version", d.opts.Version)
+	retry := time.NewTicker(retryProblems)
+	defer retry.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-changed:
 			d.reload(work)
+		case <-retry.C:
+			if len(d.configStatus().Problems) > 0 {
+				d.reload(work)
+			}
 		case <-ctx.Done():
 		}
 	}
@@ -126,6 +136,9 @@ func (d *daemon) reload(ctx context.Context) {
 	if errors.As(err, &st.Errors) {
 		st.State = "rejected"
 		st.Hash = hashOf(sources)
+		if st.Generation == 0 {
+			d.openAPI(ctx)
+		}
 		d.setStatus(st)
 		d.log.Error("configuration rejected, what runs goes on", "err", err)
 		return
@@ -134,14 +147,28 @@ func (d *daemon) reload(ctx context.Context) {
 	if st.State == "applied" && st.Hash == hash && len(st.Problems) == 0 {
 		return
 	}
-	now := time.Now()
+	if st.State != "applied" || st.Hash != hash {
+		now := time.Now()
+		st.Generation++
+		st.AppliedAt = &now
+	}
 	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
-	st.Generation++
-	st.AppliedAt = &now
 	st.Problems = d.apply(ctx, planOf(cfg, d.opts.Version))
 	d.setStatus(st)
 	d.log.Info("configuration applied",
 		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
+}
+
+// openAPI opens the API where an empty file has it, so that it can be asked
+// what is wrong with the files of the first start.
+func (d *daemon) openAPI(ctx context.Context) {
+	cfg, err := config.Parse("defaults", []byte("version: 1\n"))
+	if err != nil {
+		panic("daemon: internal error: " + err.Error())
+	}
+	if err := d.servers.api.apply(ctx, planOf(cfg, d.opts.Version).servers.api); err != nil {
+		d.log.Error("cannot listen", "err", err)
+	}
 }
 
 // watch watches the files that were read, and where more may appear.
@@ -180,6 +207,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {
 		if _, wanted := p.paths[path.Name()]; !wanted {
+			d.pushSet.Wait()
 			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
 			d.cameras.forget(path.Name())

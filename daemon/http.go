@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -42,7 +43,7 @@ func listenHTTP(addr, socket string, handler http.Handler, log *slog.Logger) (*h
 	if socket == "" {
 		return s, nil
 	}
-	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeSocket(socket); err != nil {
 		s.closeListeners()
 		return nil, err
 	}
@@ -51,8 +52,25 @@ func listenHTTP(addr, socket string, handler http.Handler, log *slog.Logger) (*h
 		s.closeListeners()
 		return nil, err
 	}
+	// The next server binds the same path before this one lets go of it.
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	s.listeners = append(s.listeners, ln)
 	return s, nil
+}
+
+// removeSocket removes a socket that an earlier process or server has left;
+// it touches nothing else.
+func removeSocket(path string) error {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case st.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is no socket", path)
+	}
+	return os.Remove(path)
 }
 
 func (s *httpServer) closeListeners() {

@@ -44,7 +44,6 @@ type serverSpec struct {
 	rtsp, http string
 	api        apiSpec
 	hls        hlsSpec
-	hlsOff     bool
 }
 
 type apiSpec struct{ listen, socket string }
@@ -71,7 +70,7 @@ func planOf(cfg *config.Config, version string) plan {
 		pushes:  make(map[string]pushSpec),
 		servers: serverSpec{
 			rtsp: cfg.RTSP.Listen, http: cfg.HTTP.Listen, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
-			hls: spec, hlsOff: cfg.HLS.Mode == config.ModeOff,
+			hls: spec,
 		},
 	}
 	for name, c := range cfg.Cameras {
@@ -156,6 +155,12 @@ func diff(from, to plan) []string {
 		if l.from != l.to {
 			all = append(all, fmt.Sprintf("%s server: moves from %s to %s", l.name, l.from, l.to))
 		}
+	}
+	if from.servers.hls != to.servers.hls {
+		all = append(all, "HLS server: restarts, its viewers load anew")
+	}
+	if !maps.Equal(from.hlsOff, to.hlsOff) {
+		all = append(all, "HLS of some cameras: is switched on or off")
 	}
 	if from.open != to.open {
 		all = append(all, "access: changes for new viewers")

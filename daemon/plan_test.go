@@ -44,7 +44,9 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 			[]string{"HLS of camera yard: is added", "policy of camera yard: changes without a reconnect"},
 		},
 		"HLS": {
-			"cameras:", "hls: {segment: 4s}\ncameras:", []string{"HLS of camera gate: restarts, its sequence goes on"},
+			"cameras:", "hls: {segment: 4s}\ncameras:", []string{
+				"HLS of camera gate: restarts, its sequence goes on", "HLS server: restarts, its viewers load anew",
+			},
 		},
 		"access": {"view: open", "view: closed", []string{"access: changes for new viewers"}},
 		"a listener": {

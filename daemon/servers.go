@@ -73,6 +73,12 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string
 			s.log.Error("cannot listen", "err", err)
 		}
 	}
+	if spec.rtsp == "" {
+		s.bound("rtsp", "")
+	}
+	if spec.http == "" {
+		s.bound("http", "")
+	}
 	return problems
 }
 
@@ -84,10 +90,14 @@ func (s *servers) closeViewers() {
 
 func (s *servers) closeAPI() { s.api.close() }
 
-// bound notes where a server listens, for the API.
+// bound notes where a server listens, nowhere if addr is empty, for the API.
 func (s *servers) bound(name, addr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if addr == "" {
+		delete(s.addrs, name)
+		return
+	}
 	s.addrs[name] = addr
 }
 

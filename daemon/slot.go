@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 )
 
 // runner is a server that has bound its address and serves until ctx is done.
@@ -23,12 +25,13 @@ type slot[S comparable] struct {
 	spec  S
 	stop  func() // ends the running server and waits for it; nil if none runs
 	tried bool
-	err   error // why spec does not run
+	err   error // why what was wanted last does not run
 }
 
 // apply makes the slot run spec. It is called from one goroutine.
 func (s *slot[S]) apply(ctx context.Context, spec S) error {
-	if s.tried && s.err == nil && s.spec == spec {
+	if s.tried && s.spec == spec && (s.stop != nil || s.off(spec)) {
+		s.err = nil
 		return nil
 	}
 	s.tried, s.err = true, nil
@@ -38,6 +41,9 @@ func (s *slot[S]) apply(ctx context.Context, spec S) error {
 		return nil
 	}
 	next, err := s.open(spec)
+	if errors.Is(err, syscall.EADDRINUSE) && s.stop != nil {
+		next, err = s.exchange(ctx, spec) // it may be ourselves, on the same port
+	}
 	if err != nil {
 		s.err = fmt.Errorf("%s: %w", s.name, err)
 		return s.err
@@ -46,6 +52,20 @@ func (s *slot[S]) apply(ctx context.Context, spec S) error {
 	s.spec = spec
 	s.stop = start(ctx, s.name, next, s.log)
 	return nil
+}
+
+// exchange lets go of the running server before it binds, and takes it back if
+// that does not help.
+func (s *slot[S]) exchange(ctx context.Context, spec S) (runner, error) {
+	s.close()
+	next, err := s.open(spec)
+	if err == nil {
+		return next, nil
+	}
+	if old, e := s.open(s.spec); e == nil {
+		s.stop = start(ctx, s.name, old, s.log)
+	}
+	return nil, err
 }
 
 // start runs r in a goroutine of its own; stop ends it and waits.

@@ -44,8 +44,8 @@ func RedactURL(raw string) string {
 	var b strings.Builder
 	b.WriteString(u.Scheme + "://" + u.Host)
 	path := u.EscapedPath()
-	if i := strings.LastIndexByte(path, '/'); strings.HasPrefix(u.Scheme, "rtmp") && i > 0 && i+1 < len(path) {
-		path = path[:i+1] + masked
+	if key := strings.TrimRight(path, "/"); strings.HasPrefix(u.Scheme, "rtmp") && key != "" {
+		path = key[:strings.LastIndexByte(key, '/')+1] + masked
 	}
 	b.WriteString(path)
 	sep := "?"

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -77,7 +78,7 @@ func dispatch(ctx context.Context, c console, args []string) int {
 		}
 		err := cmd.run(ctx, c, args[1:])
 		switch {
-		case err == nil:
+		case err == nil, errors.Is(err, flag.ErrHelp):
 			return exitOK
 		case errors.Is(err, errUsage):
 			return exitUsage

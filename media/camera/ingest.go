@@ -99,6 +99,10 @@ func newIngest(splice *Splice, s *hub.Stream, offers []offer, active func(), log
 		in.tracks = append(in.tracks, o.track)
 		in.lanes = append(in.lanes, l)
 	}
+	if sets := setsOf(in.tracks); sets != splice.units.sets {
+		// The camera describes itself otherwise than last time.
+		splice.units.sets, splice.units.asm = sets, nil
+	}
 	return in
 }
 

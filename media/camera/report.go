@@ -82,7 +82,22 @@ func (in *ingest) appendReceiverReports(b []byte, ch *channels, now time.Time) [
 	return b
 }
 
-// silent returns how long no RTP packet has come.
+// silent returns how long no picture has come, or, from a camera without
+// video, no RTP packet at all: sound alone does not make a camera alive.
 func (in *ingest) silent(now time.Time) time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	last, video := in.began, false
+	for _, l := range in.lanes {
+		if l.track.Kind == media.KindVideo {
+			video = true
+			if l.begun && l.wall.After(last) {
+				last = l.wall
+			}
+		}
+	}
+	if video {
+		return now.Sub(last)
+	}
 	return now.Sub(in.began) - time.Duration(in.last.Load())
 }

@@ -24,6 +24,7 @@ type Splice struct {
 type unitsState struct {
 	asm      *depay.Assembler
 	shape    string    // of the tracks that the last asm was made for
+	sets     string    // parameter sets that the camera has described itself with
 	fedUntil time.Time // arrival of the newest packets that an asm has seen
 	unwanted time.Time // since when nobody reads units; zero while somebody does
 }

@@ -81,15 +81,20 @@ func (t *tap) Write(p []byte) (int, error) {
 
 // Read gives gortsplib the camera's answers. It is called by one goroutine,
 // gortsplib's reader, which by it does all the work of a TCP session.
-func (t *tap) Read(p []byte) (int, error) {
+func (t *tap) Read(p []byte) (n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil { // this goroutine is gortsplib's: nobody else would
+			err = fmt.Errorf("internal error: %v", v)
+		}
+	}()
 	for len(t.up) == 0 {
 		if err := t.fill(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, t.up)
+	n = copy(p, t.up)
 	t.up = t.up[n:]
 	return n, nil
 }

@@ -45,6 +45,15 @@ func (in *ingest) assemble(runs []media.Packets, now time.Time) {
 	in.units = in.units[:0]
 }
 
+// setsOf sums up the parameter sets that a camera has described itself with.
+func setsOf(tracks []*media.Track) string {
+	var b strings.Builder
+	for _, t := range tracks {
+		fmt.Fprintf(&b, "%x %x %x %x;", t.VPS, t.SPS, t.PPS, t.AudioConfig)
+	}
+	return b.String()
+}
+
 // wanted tells whether units are to be made. It gives the assembler up only
 // where a group of pictures begins, so that a later one can begin with a whole
 // group and repeat nothing.
