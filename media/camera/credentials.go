@@ -2,7 +2,6 @@ package camera
 
 import (
 	"log/slog"
-	"regexp"
 	"strings"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
@@ -53,26 +52,43 @@ func (c *credentials) answered(res *base.Response) {
 	c.sender, c.accepted = s, false
 }
 
-// combined finds where a second challenge begins in one header line.
-var combined = regexp.MustCompile(`(?i),\s*(Basic|Digest)\s`)
-
 // challenges returns one challenge for each element, in the spelling that
-// gortsplib understands.
+// gortsplib understands. Some cameras put several in one line.
 func challenges(lines base.HeaderValue) base.HeaderValue {
 	var all base.HeaderValue
 	for _, l := range lines {
-		for s := range strings.SplitSeq(combined.ReplaceAllString(l, "\n$1 "), "\n") {
-			scheme, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
-			switch strings.ToLower(scheme) {
-			case "basic":
-				scheme = "Basic"
-			case "digest":
-				scheme = "Digest"
+		quoted, begin := false, 0
+		for i := 0; i <= len(l); i++ {
+			switch {
+			case i == len(l) || l[i] == ',' && !quoted && scheme(l[i+1:]) != "":
+				all = append(all, spelt(l[begin:i]))
+				begin = i + 1
+			case l[i] == '"':
+				quoted = !quoted
 			}
-			all = append(all, scheme+" "+strings.TrimSpace(rest))
 		}
 	}
 	return all
+}
+
+// spelt writes the scheme of a challenge as the standard does.
+func spelt(challenge string) string {
+	challenge = strings.TrimSpace(challenge)
+	if s := scheme(challenge); s != "" {
+		return s + challenge[len(s):]
+	}
+	return challenge
+}
+
+// scheme returns the scheme of a challenge, empty if it is none that is known.
+func scheme(challenge string) string {
+	word, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+	for _, s := range []string{"Basic", "Digest"} {
+		if strings.EqualFold(word, s) {
+			return s
+		}
+	}
+	return ""
 }
 
 func stale(all base.HeaderValue) bool {

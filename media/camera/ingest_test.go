@@ -145,8 +145,8 @@ func checkWire(t *testing.T, e media.Packets) {
 	n, size := 0, 0
 	for packet := range e.RTP() {
 		one := media.Packets{Wire: e.Wire[size:]}
-		if one.Wire[0] != '$' || one.Wire[1] != byte(2*e.Track.ID) || one.Timestamp() != e.Timestamp() ||
-			len(packet) < rtpHeader {
+		if one.Wire[0] != '$' || one.Wire[1] != byte(2*e.Track.ID) ||
+			one.Timestamp() != e.Timestamp() || len(packet) < rtpHeader {
 			t.Errorf("packet %d of an entry: % x", n, one.Wire[:frameHeader+rtpHeader])
 		}
 		n++

@@ -36,6 +36,7 @@ type session struct {
 	active func()
 	log    *slog.Logger
 
+	end     context.CancelCauseFunc
 	client  *gortsplib.Client
 	tap     *tap
 	route   route
@@ -60,6 +61,7 @@ type session struct {
 func (x *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	x.end = cancel
 	x.creds = credentials{target: x.target, splice: x.splice, log: x.log}
 	transport := gortsplib.TransportTCP
 	if x.udp {
@@ -95,7 +97,7 @@ func (x *session) run(ctx context.Context) error {
 			x.in.stop()
 		}
 	}()
-	if err := x.connect(cancel); err != nil {
+	if err := x.connect(); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
@@ -106,8 +108,8 @@ func (x *session) run(ctx context.Context) error {
 
 // step carries out one request within stepTimeout, and repeats it with
 // credentials where the camera wants them.
-func (x *session) step(cancel context.CancelCauseFunc, name base.Method, do func() error) error {
-	timer := time.AfterFunc(stepTimeout, func() { cancel(fmt.Errorf("no answer to %s for %v", name, stepTimeout)) })
+func (x *session) step(name base.Method, do func() error) error {
+	timer := time.AfterFunc(stepTimeout, func() { x.end(fmt.Errorf("no answer to %s for %v", name, stepTimeout)) })
 	defer timer.Stop()
 	const most = 3
 	for try := 1; ; try++ {
@@ -120,8 +122,8 @@ func (x *session) step(cancel context.CancelCauseFunc, name base.Method, do func
 }
 
 // connect brings the camera to play.
-func (x *session) connect(cancel context.CancelCauseFunc) error {
-	err := x.step(cancel, base.Describe, func() error {
+func (x *session) connect() error {
+	err := x.step(base.Describe, func() error {
 		_, _, err := x.client.Describe(x.target.url)
 		return err
 	})
@@ -130,7 +132,7 @@ func (x *session) connect(cancel context.CancelCauseFunc) error {
 	}
 	var set []offer
 	for _, o := range describe(x.sections, x.log) {
-		switch err := x.setup(cancel, &o); {
+		switch err := x.setup(&o); {
 		case err == nil:
 			o.track.ID = len(set)
 			set = append(set, o)
@@ -145,13 +147,13 @@ func (x *session) connect(cancel context.CancelCauseFunc) error {
 	}
 	x.in = newIngest(x.splice, x.stream, set, x.active, x.log)
 	x.stream.SetTracks(x.in.tracks)
+	x.route.in = x.in
 	if x.udp {
 		x.readUDP()
 	} else {
-		x.route.in = x.in
 		x.tap.play(&x.route)
 	}
-	err = x.step(cancel, base.Play, func() error {
+	err = x.step(base.Play, func() error {
 		_, err := x.client.Play(nil)
 		return err
 	})
@@ -173,7 +175,7 @@ func refused(err error) bool {
 }
 
 // setup sets one track up.
-func (x *session) setup(cancel context.CancelCauseFunc, o *offer) error {
+func (x *session) setup(o *offer) error {
 	m := &description.Media{Type: description.MediaType(o.track.Kind.String()), Control: o.control}
 	if u, err := m.URL(x.base); err != nil || u == nil {
 		m.Control = "" // what is no URL was not meant to be one
@@ -181,7 +183,7 @@ func (x *session) setup(cancel context.CancelCauseFunc, o *offer) error {
 	if x.udp {
 		m.Formats = formatsOf(o)
 	}
-	err := x.step(cancel, base.Setup, func() error {
+	err := x.step(base.Setup, func() error {
 		_, err := x.client.Setup(x.base, m, 0, 0)
 		return err
 	})
@@ -212,6 +214,9 @@ func (x *session) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx) // run waits for the client's end
 		case err := <-ended:
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
 			return fmt.Errorf("the connection has ended: %w", err)
 		case now = <-timer.C:
 		}

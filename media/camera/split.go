@@ -54,8 +54,9 @@ func (c *channels) assign(rtp, rtcp byte, track int) bool {
 
 // splitter tells what the bytes of a connection are.
 type splitter struct {
-	astray bool // the last bytes were junk
-	junk   int  // bytes of it since the last packet
+	astray bool        // the last bytes were junk
+	junk   int         // bytes of it since the last packet
+	known  [256]uint64 // by channel: SSRC and payload type of the last RTP packet, 0 if there was none
 }
 
 // next returns the kind and the length of what b, which is not empty, begins
@@ -77,7 +78,7 @@ func (s *splitter) next(ch *channels, b []byte) (c chunk, n int, err error) {
 	switch c {
 	case chunkPartial, chunkOther:
 	case chunkJunk:
-		s.astray = true
+		s.astray = s.astray || len(bytes.Trim(b[:n], "\r\n\x00 ")) > 0 // padding is no reason to doubt
 		s.junk += n
 		if s.junk > maxJunk {
 			return c, n, errJunk
@@ -101,32 +102,33 @@ func (s *splitter) frame(ch *channels, b []byte) (c chunk, n int) {
 	}
 	n = frameHeader + int(binary.BigEndian.Uint16(b[2:]))
 	c = ch[b[1]].kind
-	if c == chunkPartial {
-		switch {
-		case s.astray:
-			return chunkJunk, junk(b)
-		case n > len(b):
-			return chunkPartial, n
-		}
-		return chunkOther, n
-	}
 	least := frameHeader + rtcpHeader
 	if c == chunkRTP {
 		least = frameHeader + rtpHeader
 	}
 	const version = 2 << 6
 	switch {
-	case n < least || len(b) > frameHeader && b[frameHeader]&0xc0 != version:
+	case n < least || len(b) > frameHeader && b[frameHeader]&0xc0 != version || c == chunkPartial && s.astray:
 		return chunkJunk, junk(b)
 	case n > len(b):
 		return chunkPartial, n
-	case !s.astray:
-		return c, n
-	case n == len(b): // what follows decides
-		return chunkPartial, n + 1
-	case b[n] != '$' && b[n] != 'R':
-		return chunkJunk, junk(b)
+	case c == chunkPartial:
+		return chunkOther, n
 	}
+	id := uint64(0)
+	if c == chunkRTP {
+		const set = 1 << 63 // so that it is never 0
+		id = set | uint64(b[5]&0x7f)<<32 | uint64(binary.BigEndian.Uint32(b[12:]))
+	}
+	if s.astray && (id == 0 || id != s.known[b[1]]) {
+		switch {
+		case n == len(b): // what follows decides
+			return chunkPartial, n + 1
+		case b[n] != '$' && b[n] != 'R':
+			return chunkJunk, junk(b)
+		}
+	}
+	s.known[b[1]] = id
 	return c, n
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,7 +87,7 @@ func (t *tap) Read(p []byte) (n int, err error) {
 	defer t.mu.Unlock()
 	defer func() {
 		if v := recover(); v != nil { // this goroutine is gortsplib's: nobody else would
-			err = fmt.Errorf("internal error: %v", v)
+			err = internal(t.media.Load(), v)
 		}
 	}()
 	for len(t.up) == 0 {
@@ -114,20 +115,33 @@ func (t *tap) fill() error {
 			return err
 		}
 	}
-	now := time.Now()
 	if r == nil {
-		_, err := t.parse(&route{}, now)
+		_, err := t.parse(&route{}, time.Time{})
 		return err
 	}
-	r.in.mu.Lock()
-	_, err := t.parse(r, now)
-	r.in.publish(now)
-	r.in.mu.Unlock()
+	err := t.publish(r, time.Now())
 	if t.playing.Load() {
 		t.beats = !r.in.stream.Packets.Urgent()
 		t.sock.hoard(t.beats)
 	}
 	return err
+}
+
+// publish appends the media that has come to the logs.
+func (t *tap) publish(r *route, now time.Time) error {
+	r.in.mu.Lock()
+	defer r.in.mu.Unlock()
+	_, err := t.parse(r, now)
+	r.in.publish(now)
+	return err
+}
+
+// internal makes an error of a panic, and keeps its stack in the log.
+func internal(r *route, v any) error {
+	if r != nil {
+		r.in.log.Error("internal error: what a camera sent was not foreseen", "err", v, "stack", string(debug.Stack()))
+	}
+	return fmt.Errorf("internal error: %v", v)
 }
 
 // rest waits for the next beat.
@@ -195,7 +209,7 @@ func (t *tap) message(msg []byte) (done bool, err error) {
 	if msg[0] != 'R' || msg[1] != 'T' {
 		return false, t.request(msg)
 	}
-	if t.media.Load() != nil {
+	if t.media.Load() != nil || t.playing.Load() {
 		// An answer that gortsplib cannot read would end the session.
 		var res base.Response
 		if err := res.Unmarshal(bufio.NewReader(bytes.NewReader(msg))); err != nil {

@@ -65,6 +65,11 @@ func (x *session) readUDP() {
 func (x *session) datagram(l *lane, buf *slab, p *rtp.Packet, now time.Time) {
 	x.in.mu.Lock()
 	defer x.in.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil { // this goroutine is gortsplib's: nobody else would
+			x.end(internal(&x.route, v))
+		}
+	}()
 	n := p.MarshalSize()
 	if n > maxFrame-frameHeader {
 		return
