@@ -81,7 +81,7 @@ func startBox(t testing.TB, config string) *box {
 	b.cmd = exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", runtime,
 		"--state-dir", filepath.Join(b.dir, "state"))
 	b.cmd.Stderr, b.cmd.Stdout = b.log, b.log
-	b.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	b.cmd.Env = append(os.Environ(), "GORACE=exitcode=0")
 	if err := b.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +91,24 @@ func startBox(t testing.TB, config string) *box {
 	}()
 	t.Cleanup(func() {
 		b.stop()
+		b.checkRaces()
 		if t.Failed() {
 			t.Logf("daemon's log:\n%s", b.log.tail(8000))
 		}
 	})
 	eventually(t, 20*time.Second, "the API answers", func() error { _, err := b.status(); return err })
 	return b
+}
+
+// checkRaces fails on every race that the detector has reported, except those
+// within srtgo's poller, which is not ours to mend.
+func (b *box) checkRaces() {
+	for _, report := range strings.Split(b.log.String(), "WARNING: DATA RACE")[1:] {
+		report, _, _ = strings.Cut(report, "==================")
+		if !strings.Contains(report, "srtgo.(*pollServer)") {
+			b.t.Errorf("data race:%s", report)
+		}
+	}
 }
 
 func (b *box) config() string { return filepath.Join(b.dir, "config.yaml") }

@@ -192,11 +192,16 @@ func (v *viewer) captured(l *lane, ts uint32) time.Time {
 			return v.epoch.Add(l.clock.at(ts))
 		}
 	}
+	arrival := v.epoch.Add(l.clock.at(ts))
 	c, ok := v.sub.Stream.Clock(l.track.ID)
 	if !ok {
-		return v.epoch.Add(l.clock.at(ts))
+		return arrival
 	}
-	return c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
+	at := c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
+	if d := at.Sub(arrival); d > maxSkew || d < -maxSkew {
+		return arrival // a report that cannot be true
+	}
+	return at
 }
 
 // Bounds of what a sender report may correct.
