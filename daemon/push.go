@@ -32,11 +32,12 @@ type target func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Pro
 
 // targets is the table of what a push can speak: a new protocol is a line here.
 func targets() map[string]target {
+	var caller srt.Caller // all pushes share its ports
 	viaRTMP := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
 		return rtmp.Run(ctx, spec.rtmp, s, p, log)
 	}
 	viaSRT := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
-		return srt.Run(ctx, spec.srt, s, p, log)
+		return caller.Run(ctx, spec.srt, s, p, log)
 	}
 	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP, "srt": viaSRT}
 }

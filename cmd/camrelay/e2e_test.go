@@ -100,14 +100,11 @@ func startBox(t testing.TB, config string) *box {
 	return b
 }
 
-// checkRaces fails on every race that the detector has reported, except those
-// within srtgo's poller, which is not ours to mend.
+// checkRaces fails on every race that the detector has reported.
 func (b *box) checkRaces() {
 	for _, report := range strings.Split(b.log.String(), "WARNING: DATA RACE")[1:] {
 		report, _, _ = strings.Cut(report, "==================")
-		if !strings.Contains(report, "srtgo.(*pollServer)") {
-			b.t.Errorf("data race:%s", report)
-		}
+		b.t.Errorf("data race:%s", report)
 	}
 }
 

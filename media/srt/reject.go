@@ -1,78 +1,50 @@
-//go:build cgo
-
 package srt
-
-/*
-#cgo LDFLAGS: -lsrt
-#include <srt/srt.h>
-*/
-import "C"
 
 import (
 	"fmt"
 
-	"github.com/haivision/srtgo"
-
 	"camrelay/media"
 )
 
-// minimum is the libsrt that this was written for; older ones have open holes.
-const minimum = 0x010501
-
-// CheckLibrary tells whether the libsrt at hand is recent enough.
-func CheckLibrary() error {
-	if v := uint32(C.srt_getversion()); v < minimum {
-		return fmt.Errorf("libsrt %d.%d.%d is older than 1.5.1", v>>16, v>>8&0xff, v&0xff)
-	}
-	return nil
+// rejections says what codes of rejection mean, and how a supervisor is to
+// treat them. Specification: docs/API/rejection-codes.md of libsrt.
+var rejections = map[int]struct {
+	class media.Class
+	text  string
+}{
+	0:    {media.ClassNetwork, "no answer from the upstream"},
+	2:    {media.ClassNetwork, "the upstream refuses the connection"},
+	5:    {media.ClassBusy, "the upstream has no room for another connection"},
+	8:    {media.ClassUnsupported, "the upstream asks for a newer version of SRT"},
+	10:   {media.ClassCredentials, "the upstream has another passphrase"},
+	11:   {media.ClassCredentials, "one side has a passphrase and the other has none"},
+	12:   {media.ClassUnsupported, "the upstream is no live receiver"},
+	13:   {media.ClassUnsupported, "the upstream is no live receiver"},
+	14:   {media.ClassUnsupported, "the upstream asks for a packet filter"},
+	15:   {media.ClassUnsupported, "the upstream takes bonded connections only"},
+	16:   {media.ClassNetwork, "no answer from the upstream"},
+	1400: {media.ClassUnsupported, "the upstream cannot read the streamid"},
+	1401: {media.ClassCredentials, "the upstream refuses the credentials in the streamid"},
+	1402: {media.ClassBusy, "the upstream is overloaded, or the quota is used up"},
+	1403: {media.ClassCredentials, "the upstream refuses this streamid"},
+	1404: {media.ClassCredentials, "the upstream does not know this streamid"},
+	1405: {media.ClassUnsupported, "the upstream does not take a publisher under this streamid"},
+	1406: {media.ClassUnsupported, "the upstream cannot do what the streamid asks for"},
+	1409: {media.ClassBusy, "the upstream has a publisher of this streamid already"},
+	1415: {media.ClassUnsupported, "the upstream does not take the type in the streamid"},
+	1423: {media.ClassBusy, "the upstream has locked this streamid"},
+	1500: {media.ClassBusy, "the upstream has an internal error"},
+	1501: {media.ClassUnsupported, "the upstream does not support this request"},
+	1502: {media.ClassBusy, "what is behind the upstream refuses the connection"},
+	1503: {media.ClassBusy, "the upstream is under maintenance"},
+	1505: {media.ClassUnsupported, "the upstream asks for another version of SRT"},
+	1507: {media.ClassBusy, "the upstream has no room to store the stream"},
 }
 
-// quiet keeps libsrt from writing to standard error. It may be called often.
-func quiet() { srtgo.SrtSetLogLevel(srtgo.SrtLogLevelCrit) }
-
-// rejection says in words why a socket could not connect. srtgo has no call
-// for it; the socket must not be closed yet.
-func rejection(sock *srtgo.SrtSocket) error {
-	code := int(C.srt_getrejectreason(C.SRTSOCKET(sock.GetSocket())))
-	return rejected(code, C.GoString(C.srt_rejectreason_str(C.int(code))))
-}
-
-// Codes of rejection. Specification: srt/docs/API/rejection-codes.md.
-const (
-	rejectUnknown      = 0
-	rejectPeer         = 2
-	rejectBacklog      = 5
-	rejectVersion      = 8
-	rejectBadSecret    = 10
-	rejectUnsecure     = 11
-	rejectTimeout      = 16
-	rejectUnauthorized = 1401
-	rejectOverload     = 1402
-	rejectForbidden    = 1403
-	rejectNotFound     = 1404
-	rejectConflict     = 1409
-	rejectLocked       = 1423
-)
-
+// rejected turns a code of rejection into words. text is libsrt's own.
 func rejected(code int, text string) error {
-	switch code {
-	case rejectUnknown, rejectTimeout:
-		return fmt.Errorf("no answer from the upstream (%s)", text)
-	case rejectBadSecret:
-		return media.Fail(media.ClassCredentials, fmt.Errorf("the upstream has another passphrase (reason %d)", code))
-	case rejectUnsecure:
-		return media.Fail(media.ClassCredentials,
-			fmt.Errorf("one side has a passphrase and the other has none (reason %d)", code))
-	case rejectUnauthorized, rejectForbidden:
-		return media.Fail(media.ClassCredentials, fmt.Errorf("the upstream refuses this streamid (reason %d)", code))
-	case rejectNotFound:
-		return media.Fail(media.ClassCredentials, fmt.Errorf("the upstream does not know this streamid (reason %d)", code))
-	case rejectOverload, rejectConflict, rejectLocked, rejectBacklog:
-		return media.Fail(media.ClassBusy, fmt.Errorf("the upstream is busy, or has this stream already (reason %d)", code))
-	case rejectVersion:
-		return media.Fail(media.ClassUnsupported, fmt.Errorf("the upstream speaks another version of SRT (reason %d)", code))
-	case rejectPeer:
-		return fmt.Errorf("the upstream refuses the connection (reason %d)", code)
+	if r, ok := rejections[code]; ok {
+		return media.Fail(r.class, fmt.Errorf("%s (reason %d)", r.text, code))
 	}
 	return fmt.Errorf("the upstream refuses the connection: %s (reason %d)", text, code)
 }

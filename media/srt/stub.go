@@ -14,7 +14,10 @@ import (
 // CheckLibrary has nothing to check in a build without cgo.
 func CheckLibrary() error { return nil }
 
+// Caller stands for the one of a build with cgo.
+type Caller struct{}
+
 // Run says that this build cannot push by SRT.
-func Run(context.Context, Spec, *hub.Stream, *media.Progress, *slog.Logger) error {
+func (*Caller) Run(context.Context, Spec, *hub.Stream, *media.Progress, *slog.Logger) error {
 	return media.Fail(media.ClassUnsupported, errors.New("built without SRT"))
 }

@@ -12,20 +12,28 @@ const context = await chromium.launchPersistentContext(mkdtempSync(join(dir, "pr
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
 });
+// The page's own policy forbids what playwright's waitForFunction does.
+async function until(page, condition, arg) {
+  const end = Date.now() + 30000;
+  while (!(await page.evaluate(condition, arg))) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 try {
   const page = await context.newPage();
   page.on("console", (m) => console.log("console:", m.text()));
   page.on("pageerror", (e) => console.log("page error:", e.message));
   await page.goto(url);
   await page.click("#cameras button");
-  await page.waitForFunction(() => document.getElementById("video").currentTime > 0, null, { timeout: 30000 });
+  await until(page, () => document.getElementById("video").currentTime > 0);
   const at = () => page.evaluate(() => {
     const v = document.getElementById("video");
     return { time: v.currentTime, width: v.videoWidth, frames: v.getVideoPlaybackQuality().totalVideoFrames };
   });
   const before = await at();
   await page.locator("#video").screenshot({ path: join(dir, "1.png") });
-  await page.waitForFunction((t) => document.getElementById("video").currentTime > t + 1, before.time, { timeout: 30000 });
+  await until(page, (t) => document.getElementById("video").currentTime > t + 1, before.time);
   await page.locator("#video").screenshot({ path: join(dir, "2.png") });
   await page.screenshot({ path: join(dir, "page.png"), fullPage: true });
   const after = await at();

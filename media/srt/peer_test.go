@@ -1,0 +1,225 @@
+//go:build cgo
+
+package srt
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/hub"
+	"camrelay/media/mediatest"
+)
+
+// freePort returns a UDP port that nobody listens at.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+}
+
+// sink is srt-live-transmit as a listener for one connection.
+type sink struct {
+	t    testing.TB
+	port uint16
+	file string // where it stores what arrives
+	cmd  *exec.Cmd
+}
+
+// listen starts a sink. query is that of its URL, &key=value….
+func listen(t testing.TB, query string) *sink {
+	t.Helper()
+	s := &sink{t: t, port: freePort(t), file: filepath.Join(t.TempDir(), "sink.ts")}
+	f, err := os.Create(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s.start(query, f)
+	return s
+}
+
+func (s *sink) start(query string, out *os.File) {
+	s.t.Helper()
+	address := "srt://127.0.0.1:" + strconv.Itoa(int(s.port)) + "?mode=listener" + query
+	s.cmd = exec.Command("srt-live-transmit", "-q", "-a:no", address, "file://con")
+	s.cmd.Stdout = out
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("srt-live-transmit is missing: %v", err)
+	}
+	s.t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	})
+}
+
+func (s *sink) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *sink) spec() Spec { return Spec{Host: "127.0.0.1", Port: s.port, Timeout: 4 * time.Second} }
+
+// ended waits until the sink, whose caller has gone, has written out everything.
+func (s *sink) ended() {
+	s.t.Helper()
+	timer := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = s.cmd.Wait() // it complains about the end of the connection
+	if s.cmd.ProcessState.ExitCode() < 0 {
+		s.t.Error("the sink does not end with its connection")
+	}
+}
+
+// camera plays a clip into a stream.
+type camera struct {
+	t      testing.TB
+	stream *hub.Stream
+	clip   *mediatest.Clip
+	stop   func() // and waits
+}
+
+func play(t testing.TB, kind mediatest.Kind) *camera {
+	t.Helper()
+	c := &camera{t: t, stream: hub.NewStream("cam"), clip: mediatest.MakeClip(t, kind)}
+	pack := mediatest.NewPacketizer(t, c.clip.Tracks)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if c.clip.Video() == nil {
+			c.audio(ctx)
+		} else if err := mediatest.Feed(ctx, c.stream, c.clip, pack, true); err != nil {
+			t.Error(err)
+		}
+	})
+	c.stop = func() { cancel(); wg.Wait() }
+	t.Cleanup(func() { c.stop(); c.stream.Close() })
+	return c
+}
+
+// audio plays a clip without video: a receiver may start at any frame.
+func (c *camera) audio(ctx context.Context) {
+	c.stream.SetTracks(c.clip.Tracks)
+	tick := time.NewTicker(c.clip.Unit(1).DTS - c.clip.Unit(0).DTS)
+	defer tick.Stop()
+	for i := 0; ctx.Err() == nil; i++ {
+		u := c.clip.Unit(i)
+		u.Key, u.Wall = true, time.Now()
+		c.stream.Units.Append(u)
+		<-tick.C
+	}
+}
+
+// push is a push under way.
+type push struct {
+	t        testing.TB
+	progress *media.Progress
+	active   chan struct{} // has an entry once media was acknowledged
+	stop     context.CancelCauseFunc
+	done     chan struct{}
+	err      error // valid once done is closed
+}
+
+func start(t testing.TB, run runFunc, spec Spec, s *hub.Stream) *push {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p := &push{t: t, active: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}
+	p.progress = media.NewProgress(func() {
+		select {
+		case p.active <- struct{}{}:
+		default:
+		}
+	})
+	go func() {
+		defer close(p.done)
+		p.err = run(ctx, spec, s, p.progress, slog.New(slog.DiscardHandler))
+	}()
+	t.Cleanup(func() { cancel(nil); <-p.done })
+	return p
+}
+
+type runFunc func(context.Context, Spec, *hub.Stream, *media.Progress, *slog.Logger) error
+
+// await waits until the push is active.
+func (p *push) await() {
+	p.t.Helper()
+	select {
+	case <-p.active:
+	case <-p.done:
+		p.t.Fatalf("ended: %v", p.err)
+	case <-time.After(15 * time.Second):
+		p.t.Fatal("not active")
+	}
+}
+
+// ends waits for the end of the push and returns why it ended.
+func (p *push) ends(within time.Duration) error {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(within):
+		p.t.Fatalf("still running after %v", within)
+		return nil
+	}
+}
+
+var errStop = errors.New("stopped by the test")
+
+// readTS passes each frame of a transport stream on, as soon as it begins.
+func readTS(r io.Reader, got func(mediatest.Received)) error {
+	b := bufio.NewReader(r)
+	var p [188]byte
+	for {
+		if _, err := io.ReadFull(b, p[:]); err != nil {
+			return err
+		}
+		pid := int(p[1]&0x1f)<<8 | int(p[2])
+		if p[0] != 0x47 {
+			return errors.New("no transport packet")
+		}
+		if p[1]&0x40 == 0 || p[3]&0x10 == 0 || pid < 0x100 || pid > 0x107 {
+			continue
+		}
+		flags, payload := byte(0), p[4:]
+		if p[3]&0x20 != 0 {
+			flags, payload = p[5], p[5+int(p[4]):]
+		}
+		pts := int64(payload[9]>>1&7)<<30 | int64(payload[10])<<22 | int64(payload[11]>>1)<<15 |
+			int64(payload[12])<<7 | int64(payload[13]>>1)
+		f := mediatest.Received{Kind: media.KindVideo, Key: flags&0x40 != 0, PTS: media.ToDuration(pts, 90000)}
+		if payload[3] != 0xe0 {
+			f.Kind, f.Key = media.KindAudio, false
+		}
+		if _, sps, ok := bytes.Cut(payload, []byte{0, 0, 0, 1, 0x67}); ok && f.Key {
+			sps, _, _ = bytes.Cut(sps, []byte{0, 0, 0, 1})
+			f.SPS = bytes.Clone(sps)
+		}
+		got(f)
+	}
+}
+
+func TestCheckLibrary(t *testing.T) {
+	if err := CheckLibrary(); err != nil {
+		t.Error(err)
+	}
+}
