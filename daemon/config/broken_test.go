@@ -90,11 +90,52 @@ var values = []broken{
 	{"parts longer than segments", top("hls: {segment: 1s, part: 2s}")},
 	{"a window of two segments", top("hls: {segment: 10s}")},
 	{"a camera's budget above all", top("hls: {budget: 1MiB, budget_per_camera: 1GiB}")},
-	{"hours of the day", cam("keep: {warm: \"06:00-22:00\"}")},
 	{"no hours of the day", cam("keep: {warm: always}")},
+	{"hours after midnight's", cam("keep: {warm: \"06:00-24:30\"}")},
+	{"a window of no length", cam("keep: {warm: \"06:00-06:00\"}")},
+	{"a day of no week", cam("keep: {warm: [\"06:00-22:00\", \"mon-fry 06:00-22:00\"]}")},
+	{"hours without windows", cam("keep: {warm: []}")},
+	{"hours of a time zone alone", cam("keep: {timezone: Europe/Berlin}")},
+	{"a time zone that there is not", cam("keep: {warm: \"06:00-22:00\", timezone: Mars/Olympus}")},
+	{"idle cameras that ask nobody", cam("on_idle: ask")},
 	{"audio that is not there yet", cam("audio: silent")},
-	{"a user without a known role", top("users: [{name: a, role: root}]")},
+	{"a liveness threshold of nothing", top("stalled_after: 0s")},
+	{"a keepalive of a camera that is not there", top("keepalives: {a: {camera: gate}}")},
+	{"a keepalive of nothing", cam("") + "keepalives:\n  a:\n"},
+}
+
+// user is a user with one more key.
+func user(key string) string { return "version: 1\nusers:\n  - {name: a, " + key + "}\n" }
+
+// hook is the hook of events with one more key.
+func hook(url, key string) string {
+	return "version: 1\nhooks:\n  events: {url: \"" + url + "\", " + key + "}\n"
+}
+
+var people = []broken{
+	{"a user without a known role", user("role: root")},
+	{"a user without a name", top("users: [{token_hash: " + strings.Repeat("0", 64) + "}]")},
+	{"a user with an odd name", top("users: [{name: \"a b\", token_hash: " + strings.Repeat("a", 64) + "}]")},
+	{"a user without credentials", user("role: viewer")},
+	{"a user with a password for a hash", user("password_hash: hunter2hunter2hunter2")},
+	{"a user with a hash of another kind", user("password_hash: \"$argon2i$v=19$m=64,t=1,p=1$hunter2hunter2$hunter2\"")},
+	{"a user whose hash would fill the memory", user("password_hash: \"$argon2id$v=19$m=4194304,t=1,p=1$" +
+		"c2FsdHNhbHQ$hunter2hunter2hunter2hunter2\"")},
+	{"a user with a token for a hash", user("token_hash: hunter2")},
+	{"a user with half a list of hashes", user("token_hashes: [" + strings.Repeat("a", 64) + ", hunter2]")},
+	{"two users of a name", "version: 1\nusers:\n  - {name: a, token_hash: " + strings.Repeat("a", 64) + "}\n" +
+		"  - {name: a, token_hash: " + strings.Repeat("b", 64) + "}\n"},
+	{"a user that is a name", top("users: [alice]")},
 	{"a hook with a misspelt key", top("hooks: {events: {ulr: http://h}}")},
+	{"a hook that there is not", top("hooks: {on_idle: {url: http://h/}}")},
+	{"a hook of another scheme", hook("rtsp://h/hunter2", "")},
+	{"a hook with a user", hook("http://a:hunter2@h/", "")},
+	{"a hook with a short secret", hook("http://h/", "secret: hunter2")},
+	{"a hook with two secrets", hook("http://h/", "secret: hunter2hunter2hunter2, secret_file: /x")},
+	{"a hook of HTTP with TLS settings", hook("http://h/", "tls: {insecure: true}")},
+	{"a hook with a deadline that nobody waits for", hook("http://h/", "timeout: 1m")},
+	{"a hook of events with an interval", hook("http://h/", "interval: 10s")},
+	{"a hook with odd types of events", hook("http://h/", "events: [session.opened, \"hunter2 *\"]")},
 }
 
 var objects = []broken{
@@ -165,7 +206,7 @@ const golden = "testdata/broken.golden"
 
 func TestBroken(t *testing.T) {
 	var said strings.Builder
-	for _, row := range slices.Concat(syntax, values, objects, pushRows) {
+	for _, row := range slices.Concat(syntax, values, people, objects, pushRows) {
 		t.Run(row.name, func(t *testing.T) {
 			cfg, err := Parse("c.yaml", []byte(row.text))
 			if err == nil {

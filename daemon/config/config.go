@@ -45,8 +45,12 @@ type Config struct {
 	Defaults Defaults
 	Cameras  map[string]Camera // by path; the sub stream of gate is gate_sub
 	Pushes   map[string]Push
-	Hooks    map[string]Hook // not acted on yet
-	Users    []User          // not acted on yet
+
+	Keepalives   map[string]Keepalive
+	Hooks        map[string]Hook // by HookNotFound and the like
+	Users        []User          // in order of place
+	Terminate    Terminate
+	StalledAfter time.Duration // a session or camera without media for so long is not alive
 
 	// Warnings is what is allowed but hardly meant, in order of place.
 	Warnings Errors
@@ -105,20 +109,13 @@ const (
 	TransportUDP  Transport = "udp"
 )
 
-// Keep is when a camera runs.
-type Keep string
-
-// The values of keep.
-const (
-	KeepWarm     Keep = "warm"     // always
-	KeepOnDemand Keep = "ondemand" // while there is a reader
-)
-
 // Defaults is the section defaults: what cameras take where they say nothing.
 type Defaults struct {
 	Transport    Transport
 	Keep         Keep
+	Schedule     Schedule      // of KeepHours
 	IdleAfter    time.Duration // a camera is closed so long after its last reader
+	OnIdle       OnIdle        // IdleAsk if there is a hook to ask, else IdleClose
 	StartTimeout time.Duration // so long a reader waits for a camera
 }
 
@@ -130,7 +127,9 @@ type Camera struct {
 	Password     media.Secret
 	Transport    Transport
 	Keep         Keep
+	Schedule     Schedule // of KeepHours
 	IdleAfter    time.Duration
+	OnIdle       OnIdle
 	StartTimeout time.Duration
 	TLS          TLS
 	HLS          bool   // packaged at all; section hls says when
@@ -162,20 +161,17 @@ type Push struct {
 	Latency    time.Duration // SRT
 }
 
-// Hook is one entry of the section hooks.
-type Hook struct {
-	URL        string
-	Interval   time.Duration
-	SecretFile string
-	OnError    string
+// Keepalive is one keepalive that the file declares. It is comparable.
+type Keepalive struct {
+	Camera   string // key of Cameras
+	Label    string // for people
+	Priority int    // 0 to 100, the greater the more important
 }
 
-// User is one entry of the section users.
-type User struct {
-	Name         string
-	PasswordHash media.Secret
-	Role         string
-	Cameras      []string
+// Terminate is the section terminate.
+type Terminate struct {
+	HoldOff       time.Duration // so long a terminated camera stays stopped; 0: until it is wanted again
+	EmptyMeansAll bool          // a filter without conditions ends everything
 }
 
 // standard returns the configuration of an empty file: the one place of
@@ -191,11 +187,15 @@ func standard() *Config {
 			Window: 14 * time.Second, Budget: 256 << 20,
 		},
 		Defaults: Defaults{
-			Transport: TransportAuto, Keep: KeepWarm, IdleAfter: 20 * time.Second, StartTimeout: 10 * time.Second,
+			Transport: TransportAuto, Keep: KeepWarm, IdleAfter: 20 * time.Second, OnIdle: IdleClose,
+			StartTimeout: 10 * time.Second,
 		},
-		Cameras: make(map[string]Camera),
-		Pushes:  make(map[string]Push),
-		Hooks:   make(map[string]Hook),
+		Cameras:      make(map[string]Camera),
+		Pushes:       make(map[string]Push),
+		Keepalives:   make(map[string]Keepalive),
+		Hooks:        make(map[string]Hook),
+		Terminate:    Terminate{HoldOff: time.Minute},
+		StalledAfter: 10 * time.Second,
 	}
 }
 
@@ -207,6 +207,7 @@ func newPush() Push {
 // newCamera returns a camera as it is before its keys are read.
 func newCamera(d Defaults) Camera {
 	return Camera{
-		Transport: d.Transport, Keep: d.Keep, IdleAfter: d.IdleAfter, StartTimeout: d.StartTimeout, HLS: true,
+		Transport: d.Transport, Keep: d.Keep, Schedule: d.Schedule, IdleAfter: d.IdleAfter, OnIdle: d.OnIdle,
+		StartTimeout: d.StartTimeout, HLS: true,
 	}
 }

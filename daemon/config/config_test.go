@@ -42,7 +42,7 @@ hooks:
   on_keepalive:   {url: http://127.0.0.1:7000/hook, interval: 10s}
   events:         {url: https://fleet.example/events, secret_file: /etc/camrelay/secrets/hmac}
 users:
-  - {name: alice, password_hash: "$argon2id$v=19$m=65536", role: viewer, cameras: [gate]}
+  - {name: alice, password_hash: "` + hash + `", role: viewer, cameras: [gate]}
 `
 
 func parse(t *testing.T, text string) *Config {
@@ -58,7 +58,8 @@ func TestDocumentedFile(t *testing.T) {
 	cfg := parse(t, documented)
 	gate := Camera{
 		Title: "Front gate", URL: "rtsp://10.20.0.11/Streaming/Channels/101", Username: "admin",
-		Transport: TransportTCP, Keep: KeepWarm, IdleAfter: 20 * time.Second, StartTimeout: 10 * time.Second, HLS: true,
+		Transport: TransportTCP, Keep: KeepWarm, IdleAfter: 20 * time.Second,
+		OnIdle: IdleAsk, StartTimeout: 10 * time.Second, HLS: true,
 	}
 	if got := cfg.Cameras["gate"]; got != gate {
 		t.Errorf("gate is %+v", got)
@@ -83,7 +84,7 @@ func TestDocumentedFile(t *testing.T) {
 	for _, w := range cfg.Warnings {
 		warned = append(warned, w.Key)
 	}
-	if got := strings.Join(warned, " "); got != "access.view rtmp srt metrics hooks users" {
+	if got := strings.Join(warned, " "); got != "rtmp srt metrics" {
 		t.Errorf("warned of %s", got)
 	}
 }
@@ -96,7 +97,8 @@ func TestDefaults(t *testing.T) {
 	}
 	a := Camera{
 		URL: "rtsp://c/", Transport: TransportAuto, Keep: KeepWarm,
-		IdleAfter: 20 * time.Second, StartTimeout: 10 * time.Second, HLS: true,
+		IdleAfter: 20 * time.Second,
+		OnIdle:    IdleClose, StartTimeout: 10 * time.Second, HLS: true,
 	}
 	if cfg.Cameras["a"] != a {
 		t.Errorf("camera %+v", cfg.Cameras["a"])
@@ -123,7 +125,7 @@ defaults: {transport: tcp, keep: ondemand, idle_after: 0s}
 		"a_sub": {URL: "rtsp://c/b", Transport: TransportTCP, Keep: KeepWarm, SubOf: "a"},
 		"b":     {URL: "rtsp://c/b", Transport: TransportUDP, Keep: KeepOnDemand},
 	} {
-		want.StartTimeout = 10 * time.Second
+		want.StartTimeout, want.OnIdle = 10*time.Second, IdleClose
 		if got := cfg.Cameras[name]; got != want {
 			t.Errorf("%s is %+v, want %+v", name, got, want)
 		}

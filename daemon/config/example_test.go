@@ -14,7 +14,7 @@ import (
 const shipped = "../../rootfs/etc/camrelay/camrelay.yaml"
 
 // commented is a setting that is commented out: prose has one space behind the #.
-var commented = regexp.MustCompile(`(?m)^#((?:  +)?[a-z_-]+:)`)
+var commented = regexp.MustCompile(`(?m)^#((?:  +)?(?:- )?[a-z_-]+:)`)
 
 // TestShippedFile parses the file as it is laid on the box, and with every
 // setting in it in force.
@@ -34,13 +34,15 @@ func TestShippedFile(t *testing.T) {
 	if got := strings.Join(keysOf(full.Pushes), " "); got != "gate-live gate-up" {
 		t.Errorf("pushes %s", got)
 	}
+	if got := len(full.Keepalives)*100 + len(full.Hooks)*10 + len(full.Users); got != 143 {
+		t.Errorf("keepalives, hooks, users: %d", got)
+	}
 	for _, w := range full.Warnings {
-		if w.Key != "access.view" {
-			t.Errorf("warning: %v", w)
-		}
+		t.Errorf("warning: %v", w)
 	}
 	// What it shows as defaults are the defaults.
-	cfg.Cameras, cfg.Pushes, cfg.Warnings = full.Cameras, full.Pushes, full.Warnings
+	cfg.Cameras, cfg.Pushes, cfg.Keepalives = full.Cameras, full.Pushes, full.Keepalives
+	cfg.Hooks, cfg.Users, cfg.Warnings = full.Hooks, full.Users, full.Warnings
 	if !reflect.DeepEqual(cfg, full) {
 		t.Errorf("the defaults are\n%+v, shown are\n%+v", cfg, full)
 	}
@@ -56,6 +58,13 @@ func TestShippedFileIsComplete(t *testing.T) {
 	known = append(known, slices.Collect(maps.Keys(defaultsFields(&Defaults{})))...)
 	known = append(known, slices.Collect(maps.Keys(newDecoder().cameraFields("", &Camera{}, nil)))...)
 	known = append(known, slices.Collect(maps.Keys(newDecoder().pushFields("", &Push{}, nil)))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().hooks()))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().hookFields(HookEvents, &Hook{})))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().hookFields(HookKeepalive, &Hook{})))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().hookTLS("", &TLS{})))...)
+	known = append(known, slices.Collect(maps.Keys(newDecoder().userFields(0, &User{})))...)
+	known = append(known, slices.Collect(maps.Keys(keepaliveFields(&Keepalive{})))...)
+	known = append(known, slices.Collect(maps.Keys(terminateFields(&Terminate{})))...)
 	for _, key := range known {
 		switch key {
 		case "audio", "platform", "mode": // one value each, which changes nothing

@@ -23,7 +23,8 @@ type excerpt struct {
 // would miss the misspelt password.
 var harmless = regexp.MustCompile(`^(version|view|listen|socket|mode|segment|part|window|budget|budget_per_camera|` +
 	`transport|keep|idle_after|start_timeout|audio|hls|camera|enabled|demand|limit|timeout|latency|pbkeylen|` +
-	`platform|insecure|warm|role|interval)$`)
+	`platform|insecure|warm|timezone|on_idle|role|interval|on_error|priority|hold_off|` +
+	`empty_means_all|stalled_after)$`)
 
 // keyed is a key with its colon.
 var keyed = regexp.MustCompile(`^['"]?([A-Za-z0-9_.-]+)['"]?\s*:(?:\s+|$)`)

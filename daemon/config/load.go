@@ -97,10 +97,14 @@ func (d *decoder) finish(files []*source, l *loader) (*Config, error) {
 		names[i] = src.name
 		d.file(src)
 	}
+	d.askWhoIsThere()
 	for _, f := range d.later {
 		f()
 	}
 	for _, ref := range d.secrets {
+		ref.settle(l)
+	}
+	for _, ref := range d.authorities {
 		ref.settle(l)
 	}
 	for path, cam := range d.cfg.Cameras {

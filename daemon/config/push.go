@@ -195,11 +195,7 @@ func (d *decoder) srtOption(place value, name, text string, p *Push) {
 // checkPushes checks what pushes say of cameras.
 func (d *decoder) checkPushes() {
 	for _, name := range keysOf(d.cfg.Pushes) {
-		p := d.cfg.Pushes[name]
-		if _, ok := d.cfg.Cameras[p.Camera]; !ok && p.Camera != "" {
-			d.place("pushes."+name+".camera").fail(fmt.Sprintf("there is no camera %q", shorten(p.Camera)),
-				closest(p.Camera, keysOf(d.cfg.Cameras)))
-		}
+		d.known("pushes."+name+".camera", d.cfg.Pushes[name].Camera)
 	}
 }
 

@@ -12,24 +12,28 @@ import (
 )
 
 // file reads one file into the configuration. What several files say of a
-// setting, the last one decides; cameras and pushes may be named once only.
+// setting, the last one decides; cameras, pushes, keepalives and users may be
+// named once only.
 func (d *decoder) file(src *source) {
 	cfg := d.cfg
 	value{d: d, src: src, node: src.root}.decode(fields{
-		"version":  number(&cfg.Version, 1, 1),
-		"access":   section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
-		"rtsp":     section(fields{"listen": address(&cfg.RTSP.Listen)}),
-		"http":     section(fields{"listen": address(&cfg.HTTP.Listen)}),
-		"rtmp":     unsupported(section(fields{"listen": address(&cfg.RTMP.Listen)})),
-		"srt":      unsupported(section(fields{"listen": address(&cfg.SRT.Listen)})),
-		"metrics":  unsupported(section(fields{"listen": address(&cfg.Metrics.Listen)})),
-		"api":      section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
-		"hls":      section(hlsFields(&cfg.HLS)),
-		"defaults": section(defaultsFields(&cfg.Defaults)),
-		"cameras":  func(v value) { d.later = append(d.later, func() { d.cameras(v) }) },
-		"pushes":   func(v value) { d.later = append(d.later, func() { d.pushes(v) }) },
-		"hooks":    unsupported(section(hookFields(cfg.Hooks))),
-		"users":    unsupported(func(v value) { cfg.Users = readUsers(v) }),
+		"version":       number(&cfg.Version, 1, 1),
+		"access":        section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
+		"rtsp":          section(fields{"listen": address(&cfg.RTSP.Listen)}),
+		"http":          section(fields{"listen": address(&cfg.HTTP.Listen)}),
+		"rtmp":          unsupported(section(fields{"listen": address(&cfg.RTMP.Listen)})),
+		"srt":           unsupported(section(fields{"listen": address(&cfg.SRT.Listen)})),
+		"metrics":       unsupported(section(fields{"listen": address(&cfg.Metrics.Listen)})),
+		"api":           section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
+		"hls":           section(hlsFields(&cfg.HLS)),
+		"defaults":      section(defaultsFields(&cfg.Defaults)),
+		"cameras":       func(v value) { d.later = append(d.later, func() { d.cameras(v) }) },
+		"pushes":        func(v value) { d.later = append(d.later, func() { d.pushes(v) }) },
+		"keepalives":    func(v value) { d.later = append(d.later, func() { d.keepalives(v) }) },
+		"hooks":         section(d.hooks()),
+		"users":         d.users,
+		"terminate":     section(terminateFields(&cfg.Terminate)),
+		"stalled_after": span(&cfg.StalledAfter, 2*time.Second, 10*time.Minute),
 	})
 }
 
@@ -60,8 +64,9 @@ func hlsFields(h *HLS) fields {
 func defaultsFields(d *Defaults) fields {
 	return fields{
 		"transport":     word(&d.Transport, TransportAuto, TransportTCP, TransportUDP),
-		"keep":          keep(&d.Keep),
+		"keep":          keep(&d.Keep, &d.Schedule),
 		"idle_after":    span(&d.IdleAfter, 0, 24*time.Hour),
+		"on_idle":       word(&d.OnIdle, IdleClose, IdleKeep, IdleAsk),
 		"start_timeout": span(&d.StartTimeout, time.Second, 5*time.Minute),
 		"audio":         audio,
 	}
@@ -73,26 +78,12 @@ func audio(v value) {
 	word(&s, "auto")(v)
 }
 
-// keep takes warm, ondemand, or hours of the day.
-func keep(dst *Keep) func(value) {
-	return func(v value) {
-		if _, ok := v.node.(ast.MapNode); !ok {
-			word(dst, KeepWarm, KeepOnDemand)(v)
-			return
-		}
-		v.decode(fields{"warm": func(v value) {
-			if s, ok := v.text(); ok && !isHours(s) {
-				v.fail("want hours of the day", `for example "06:00-22:00"`)
-			} else if ok {
-				v.fail("not supported yet: hours of the day", "use keep: warm or keep: ondemand")
-			}
-		}})
+func terminateFields(t *Terminate) fields {
+	return fields{
+		"hold_off":        span(&t.HoldOff, 0, 24*time.Hour),
+		"empty_means_all": truth(&t.EmptyMeansAll),
 	}
 }
-
-var hours = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$`)
-
-func isHours(s string) bool { return hours.MatchString(s) }
 
 // socket takes a path; an empty string turns the socket off.
 func socket(dst *string) func(value) {
@@ -104,47 +95,6 @@ func socket(dst *string) func(value) {
 			str(dst, 100)(v)
 		}
 	}
-}
-
-func hookFields(hooks map[string]Hook) fields {
-	f := make(fields)
-	for _, name := range []string{"on_not_found", "on_none_reader", "on_keepalive", "events"} {
-		f[name] = func(v value) {
-			var h Hook
-			v.decode(fields{
-				"url":         str(&h.URL, 2048),
-				"interval":    span(&h.Interval, time.Second, time.Hour),
-				"secret_file": str(&h.SecretFile, 4096),
-				"on_error":    word(&h.OnError, "ignore", "fail"),
-			})
-			hooks[name] = h
-		}
-	}
-	return f
-}
-
-func readUsers(v value) []User {
-	var all []User
-	for _, item := range v.items() {
-		var u User
-		item.decode(fields{
-			"name": str(&u.Name, 64),
-			"password_hash": func(v value) {
-				var s string
-				str(&s, 512)(v)
-			},
-			"role": word(&u.Role, "viewer", "operator", "admin"),
-			"cameras": func(v value) {
-				for _, c := range v.items() {
-					var name string
-					str(&name, 64)(c)
-					u.Cameras = append(u.Cameras, name)
-				}
-			},
-		})
-		all = append(all, u)
-	}
-	return all
 }
 
 // named is a key of cameras and pushes: part of URLs, labels and file names.
@@ -194,6 +144,9 @@ func (d *decoder) check(main *source) {
 		d.place("hls.budget_per_camera", "hls.budget").fail("is more than budget", "")
 	}
 	d.checkPushes()
+	d.checkKeepalives()
+	d.checkUsers()
+	d.checkIdle()
 	d.warnOpen(main)
 }
 
@@ -249,13 +202,15 @@ func isAny(host string) bool {
 
 // warnOpen warns of what is open to more people, or to fewer, than meant.
 func (d *decoder) warnOpen(main *source) {
+	if len(d.cfg.Users) > 0 {
+		return
+	}
 	if host, _, err := net.SplitHostPort(d.cfg.API.Listen); err == nil && !isLoopback(host) {
-		d.place("api.listen").warn("the API has no users yet: everybody who reaches this address can read it",
-			"127.0.0.1:9997 is for this box alone")
+		d.place("api.listen").warn("without users the API answers this box alone", "name users to let others in")
 	}
 	if d.cfg.Access.View == ViewClosed && len(d.cfg.Cameras) > 0 {
-		e := main.errorAt(1, 1, "access.view", "closed, and users are not supported yet: every viewer is refused",
-			"access: {view: open} lets in everybody who reaches the ports")
+		e := main.errorAt(1, 1, "access.view", "closed, and there are no users: every viewer is refused",
+			"name users, or let in everybody who reaches the ports by access: {view: open}")
 		if v, ok := d.at["access.view"]; ok {
 			e = v.mistake(e.Message, e.Hint)
 		}

@@ -18,7 +18,9 @@ type decoder struct {
 	warnings Errors
 	at       map[string]value // key path → where it stands
 	secrets  []secretRef
-	later    []func() // what can be read only when all of defaults is known
+
+	authorities []authorityRef
+	later       []func() // what can be read only when all of defaults is known
 }
 
 // value is a place in a file: a key with what stands behind it.
@@ -166,7 +168,7 @@ func didYouMean(word string, known []string) string {
 	if best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
-	if len(known) == 0 || len(known) > 12 {
+	if len(known) == 0 || len(known) > 16 {
 		return ""
 	}
 	return "known are " + strings.Join(known, ", ")
