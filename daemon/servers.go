@@ -88,7 +88,23 @@ func (s *servers) closeViewers() {
 	s.hls.close()
 }
 
-func (s *servers) closeAPI() { s.api.close() }
+// closeAPI closes the API for good and removes its socket.
+func (s *servers) closeAPI() {
+	s.api.close()
+	if socket := s.socket(s.api.spec); socket != "" {
+		if err := removeSocket(socket); err != nil {
+			s.log.Error("cannot remove the API's socket", "err", err)
+		}
+	}
+}
+
+// socket returns the path of the API's socket, empty if there is none.
+func (s *servers) socket(spec apiSpec) string {
+	if spec.socket != "" && !filepath.IsAbs(spec.socket) {
+		return filepath.Join(s.d.opts.RuntimeDir, spec.socket)
+	}
+	return spec.socket
+}
 
 // bound notes where a server listens, nowhere if addr is empty, for the API.
 func (s *servers) bound(name, addr string) {
@@ -145,11 +161,7 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Version: s.d.opts.Version, Started: s.d.started, Relay: s.d.relay, Sessions: s.d.sessions,
 		Pushes: s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
 	})
-	socket := spec.socket
-	if socket != "" && !filepath.IsAbs(socket) {
-		socket = filepath.Join(s.d.opts.RuntimeDir, socket)
-	}
-	srv, err := listenHTTP(spec.listen, socket, handler, s.log)
+	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -145,4 +146,17 @@ pushes:
 		t.Errorf("nginx has logged no publisher that left: %q, %v", access, err)
 	}
 	decode(t, time.Minute, "-i", rtmp.recording("gate"))
+	if n := cams.requests("/h264", "TEARDOWN"); n != 1 {
+		t.Errorf("the camera saw %d TEARDOWN, want 1", n)
+	}
+	// The media sequence goes on with the next start; hls.state is where it stands.
+	err = filepath.WalkDir(b.runtime, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && e.Name() != "hls.state" {
+			t.Errorf("left in the runtime directory: %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -51,12 +51,13 @@ func buildAndRun(m *testing.M) int {
 
 // box is a running daemon.
 type box struct {
-	t      testing.TB
-	dir    string // config.yaml, runtime and state directories
-	cmd    *exec.Cmd
-	client *http.Client // speaks to the API's socket
-	ended  chan struct{}
-	log    *lockedBuffer
+	t       testing.TB
+	dir     string // config.yaml and state directory
+	runtime string // runtime directory, on tmpfs
+	cmd     *exec.Cmd
+	client  *http.Client // speaks to the API's socket
+	ended   chan struct{}
+	log     *lockedBuffer
 }
 
 // startBox runs the daemon on the configuration; listeners that it does not
@@ -65,6 +66,7 @@ func startBox(t testing.TB, config string) *box {
 	t.Helper()
 	b := &box{t: t, dir: t.TempDir(), ended: make(chan struct{}), log: &lockedBuffer{}}
 	runtime, err := os.MkdirTemp("/dev/shm", "camrelay-e2e-")
+	b.runtime = runtime
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,6 +316,16 @@ func (g *gstCams) counts() map[string][2]int {
 		g.t.Fatal(err)
 	}
 	return c
+}
+
+// requests returns how often clients have asked a method of a mount: DESCRIBE, PLAY or TEARDOWN.
+func (g *gstCams) requests(mount, method string) int {
+	g.t.Helper()
+	var c map[string]map[string]int
+	if err := json.Unmarshal([]byte(g.command("requests")), &c); err != nil {
+		g.t.Fatal(err)
+	}
+	return c[mount][method]
 }
 
 func (g *gstCams) url(mount string) string { return "rtsp://127.0.0.1:" + g.port + mount }

@@ -5,6 +5,7 @@ usage: gstcams.py PORT   (0: any free port)
 
 Prints "ready PORT". Then each line on stdin is a command:
   count           prints a JSON object: mount -> [video frames, audio frames] handed to the payloaders
+  requests        prints a JSON object: mount -> {method: number} of DESCRIBE, PLAY and TEARDOWN
   freeze MOUNT    the mount's media stops, its sockets stay open
   thaw MOUNT
   quit
@@ -82,10 +83,29 @@ class Camera:
             v.set_property("drop", on)
 
 
-def commands(cameras, loop):
+class Requests:
+    """Counts what clients have asked of each mount."""
+
+    def __init__(self, server):
+        self.counts = {m: {"DESCRIBE": 0, "PLAY": 0, "TEARDOWN": 0} for m in MOUNTS}
+        server.connect("client-connected", self.watch)
+
+    def watch(self, _server, client):
+        for method in ("DESCRIBE", "PLAY", "TEARDOWN"):
+            client.connect(method.lower() + "-request", self.count, method)
+
+    def count(self, _client, context, method):
+        mount = context.uri.abspath.rstrip("/")
+        if mount in self.counts:
+            self.counts[mount][method] += 1
+
+
+def commands(cameras, requests, loop):
     for line in sys.stdin:
         words = line.split()
-        if words[0] == "count":
+        if words[0] == "requests":
+            print(json.dumps(requests.counts), flush=True)
+        elif words[0] == "count":
             print(json.dumps({m: c.counts for m, c in cameras.items()}), flush=True)
         elif words[0] in ("freeze", "thaw"):
             cameras[words[1]].freeze(words[0] == "freeze")
@@ -102,10 +122,11 @@ def main():
     cameras = {mount: Camera(d) for mount, d in MOUNTS.items()}
     for mount, cam in cameras.items():
         server.get_mount_points().add_factory(mount, cam.factory)
+    requests = Requests(server)
     if not server.attach(None):
         sys.exit("cannot bind")
     loop = GLib.MainLoop()
-    threading.Thread(target=commands, args=(cameras, loop), daemon=True).start()
+    threading.Thread(target=commands, args=(cameras, requests, loop), daemon=True).start()
     print("ready", server.get_bound_port(), flush=True)
     loop.run()
 
