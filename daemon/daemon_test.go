@@ -116,7 +116,10 @@ func TestRunLeavesNothing(t *testing.T) {
 		}
 		if round == 0 { // libsrt and the resolver keep a few things for ever
 			runtime.GC()
-			await(t, "the camera sees the goodbye", func() bool { return cam.Stats().Requests["TEARDOWN"] == 1 && cam.Stats().Open == 0 })
+			await(t, "the camera sees the goodbye", func() bool {
+				st := cam.Stats()
+				return st.Requests["TEARDOWN"] == 1 && st.Open == 0
+			})
 			goroutines, files = runtime.NumGoroutine(), fds(t)
 			continue
 		}

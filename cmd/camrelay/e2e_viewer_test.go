@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,45 +79,6 @@ func TestClosedAccess(t *testing.T) {
 	b.awaitActive("gate")
 	checkRefused(t, b.rtsp("gate"), "401")
 	checkRefused(t, b.http("gate/index.m3u8"), "401")
-}
-
-// TestFirstPicture joins at random moments of a 4-second group of pictures
-// and logs how long the first picture takes, beside a still file that costs
-// the same start-up.
-func TestFirstPicture(t *testing.T) {
-	cams := startGstCams(t, "0")
-	b := startBox(t, oneCamera(cams.url("/gop4")))
-	b.awaitActive("gate")
-	still := filepath.Join(t.TempDir(), "still.mp4")
-	if _, errs, err := tool(t, time.Minute, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25",
-		"-frames:v", "5", "-pix_fmt", "yuv420p", still); err != nil {
-		t.Fatal(errs)
-	}
-	var relay, file []time.Duration
-	rnd := rand.New(rand.NewPCG(2, 3))
-	tries := 3
-	if soaking() {
-		tries = 20
-	}
-	for range tries {
-		waitFor(t, time.Duration(rnd.IntN(4000))*time.Millisecond)
-		relay = append(relay, firstPicture(t, "-rtsp_transport", "tcp", "-i", b.rtsp("gate")))
-		file = append(file, firstPicture(t, "-i", still))
-	}
-	slices.Sort(relay)
-	slices.Sort(file)
-	t.Logf("first picture by ffmpeg: relay %v, still file %v", relay, file)
-}
-
-// firstPicture returns the time that ffmpeg takes to decode one picture, start-up included.
-func firstPicture(t *testing.T, input ...string) time.Duration {
-	t.Helper()
-	began := time.Now()
-	args := append([]string{"-nostdin", "-v", "error"}, input...)
-	if _, errs, err := tool(t, time.Minute, "ffmpeg", append(args, "-frames:v", "1", "-f", "null", "-")...); err != nil {
-		t.Fatalf("%v: %s", err, errs)
-	}
-	return time.Since(began)
 }
 
 // TestPageInChromium opens the page in a browser, lets it play a camera, and
