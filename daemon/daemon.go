@@ -65,7 +65,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	d := &daemon{
 		opts: opts, log: log, started: time.Now(),
-		access: &auth.Access{}, sessions: session.NewRegistry(),
+		access: auth.New(log), sessions: session.NewRegistry(),
 		status: api.ConfigStatus{State: "rejected"},
 	}
 	if err := srt.CheckLibrary(); err != nil {
@@ -191,7 +191,7 @@ func hashOf(sources []config.Source) string {
 
 // apply makes what runs equal the plan, and returns what could not be done.
 func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
-	d.access.SetOpen(p.open)
+	d.applyAccess(p.access)
 	for name, policy := range p.paths {
 		d.relay.Put(name, policy)
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/media"
@@ -21,7 +23,7 @@ import (
 // plan is what is to run, as comparable specifications: whatever differs from
 // what runs is restarted, and nothing else.
 type plan struct {
-	open    bool
+	access  auth.Rules
 	paths   map[string]relay.Policy
 	cameras map[string]cameraSpec
 	hls     map[string]hlsSpec // packaged as long as the camera is warm
@@ -62,7 +64,7 @@ func planOf(cfg *config.Config, version string) plan {
 		budget: cfg.HLS.Budget, budgetPerCamera: cfg.HLS.BudgetPerCamera,
 	}
 	p := plan{
-		open:    cfg.Access.View == config.ViewOpen,
+		access:  accessOf(cfg),
 		paths:   make(map[string]relay.Policy),
 		cameras: make(map[string]cameraSpec),
 		hls:     make(map[string]hlsSpec),
@@ -90,6 +92,17 @@ func planOf(cfg *config.Config, version string) plan {
 		}
 	}
 	return p
+}
+
+func accessOf(cfg *config.Config) auth.Rules {
+	r := auth.Rules{Open: cfg.Access.View == config.ViewOpen}
+	for _, u := range cfg.Users {
+		r.Users = append(r.Users, auth.User{
+			Name: u.Name, PasswordHash: u.PasswordHash, TokenHashes: u.TokenHashes,
+			Role: auth.Role(u.Role), Cameras: u.Cameras,
+		})
+	}
+	return r
 }
 
 func cameraOf(c config.Camera) cameraSpec {
@@ -162,8 +175,8 @@ func diff(from, to plan) []string {
 	if !maps.Equal(from.hlsOff, to.hlsOff) {
 		all = append(all, "HLS of some cameras: is switched on or off")
 	}
-	if from.open != to.open {
-		all = append(all, "access: changes for new viewers")
+	if !reflect.DeepEqual(from.access, to.access) {
+		all = append(all, "access: changes; viewers whose right is gone are sent away")
 	}
 	slices.Sort(all)
 	return all

@@ -48,7 +48,7 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 				"HLS of camera gate: restarts, its sequence goes on", "HLS server: restarts, its viewers load anew",
 			},
 		},
-		"access": {"view: open", "view: closed", []string{"access: changes for new viewers"}},
+		"access": {"view: open", "view: closed", []string{"access: changes; viewers whose right is gone are sent away"}},
 		"a listener": {
 			"cameras:", "rtsp: {listen: \":9554\"}\ncameras:", []string{"RTSP server: moves from :8554 to :9554"},
 		},

@@ -121,6 +121,7 @@ var doors = []door{
 		"RTCP belongs to an RTSP session",
 	},
 	{"github.com/pion/sdp/v3", "media/camera media/rtspd", "", "SDP belongs to an RTSP session"},
+	{"golang.org/x/crypto", "daemon/auth", "", "passwords are compared in one room"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
 		"golang.org/x/sys", "hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt",

@@ -20,7 +20,7 @@ import (
 func rig(t *testing.T) http.Handler {
 	t.Helper()
 	sessions := session.NewRegistry()
-	r := relay.New(sessions, &auth.Access{}, slog.New(slog.DiscardHandler))
+	r := relay.New(sessions, auth.New(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	for _, name := range []string{"yard", "gate", "door"} {
 		r.Put(name, relay.Policy{Warm: name == "gate"})
 	}

@@ -1,27 +1,282 @@
-// Package auth decides who may see a camera. It holds no sessions and speaks
-// no protocol: servers hand it what a client presented. All of it may be
-// called from any goroutine.
+// Package auth knows the users: their passwords, tokens, roles and cameras. It
+// decides who may watch and who may use the API. It holds no sessions and
+// speaks no protocol: servers hand it what a client presented, and get back who
+// that is. All of it may be called from any goroutine.
+//
+// # Why
+//
+// Passwords are compared by argon2id, which costs a small box 20 MiB and tens of
+// milliseconds. A player sends its password with every request, so the last good
+// password of each user is remembered, as a sum under a key that exists in
+// memory only. One password is compared at a time and few wait; who fails is made
+// to wait longer each time. Tokens are long and random: their plain SHA-256 is
+// enough.
 package auth
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"sync/atomic"
+	"time"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
-// Access is the rule for viewers. The zero value lets nobody in.
-type Access struct {
-	open atomic.Bool
+// User is somebody who may log in.
+type User struct {
+	Name         string
+	PasswordHash media.Secret   // PHC string of argon2id, as Hash makes it; empty: no password lets in
+	TokenHashes  []media.Secret // SHA-256 of the token's text, hexadecimal
+	Role         Role
+	Cameras      []string // paths; nil: all
 }
 
-// SetOpen lets anybody view who reaches a port (true), or nobody (false).
-func (a *Access) SetOpen(open bool) { a.open.Store(open) }
+// Rules say who may do what.
+type Rules struct {
+	Open  bool // anybody may watch who reaches a port
+	Users []User
+}
 
-// View tells whether the request may read the stream it names: nil, or
-// hub.ErrDenied if other credentials could help.
-func (a *Access) View(hub.Request) error {
-	if a.open.Load() {
-		return nil
+// Credentials are what a client presented.
+type Credentials struct {
+	User, Password string
+	Token          string
+	Remote         string // host:port, or host
+}
+
+// given tells whether there is anything to check.
+func (c Credentials) given() bool { return c.User != "" || c.Password != "" || c.Token != "" }
+
+// Throttled is the error of an attempt that was not looked at because too many
+// have failed, or are being looked at. It is a hub.ErrUnavailable.
+type Throttled struct{ After time.Duration } // when to try again
+
+// Error implements error.
+func (t Throttled) Error() string { return "too many logins have failed, try again later" }
+
+// Unwrap returns hub.ErrUnavailable.
+func (t Throttled) Unwrap() error { return hub.ErrUnavailable }
+
+// Access applies the rules. Until Set nobody is let in.
+type Access struct {
+	log     *slog.Logger
+	key     [sha256.Size]byte // of the sums of passwords
+	book    atomic.Pointer[book]
+	logins  logins
+	failing throttle
+}
+
+// book is the rules, made ready for looking up. It is not changed any more.
+type book struct {
+	open   bool
+	users  map[string]*account
+	tokens map[[sha256.Size]byte]*account
+	decoy  hash // takes as long as a user's; for names that there are not
+}
+
+// account is one user.
+type account struct {
+	Principal
+	hash   hash
+	tokens map[[sha256.Size]byte]bool
+	good   atomic.Pointer[[sha256.Size]byte] // sum of the last password that was right; nil: none yet
+}
+
+// New returns an Access that lets nobody in.
+func New(log *slog.Logger) *Access {
+	a := &Access{log: log}
+	rand.Read(a.key[:]) //nolint:errcheck // it never fails
+	a.logins.init()
+	a.book.Store(&book{})
+	return a
+}
+
+// Set replaces the rules. It returns a function that tells which viewers have
+// lost their right, by the name that View has given them (empty: nobody's) and
+// the camera they watch: their user is gone, may not see that camera any more,
+// or has lost the password or a token, one of which they came by. An error names
+// users whose hashes cannot be read; they cannot log in by them.
+func (a *Access) Set(r Rules) (gone func(user, camera string) bool, err error) {
+	next := &book{
+		open: r.Open, users: make(map[string]*account), tokens: make(map[[sha256.Size]byte]*account),
 	}
-	return hub.ErrDenied
+	old := a.book.Load()
+	for _, u := range r.Users {
+		acc, bad := newAccount(u)
+		if bad != nil && err == nil {
+			err = bad
+		}
+		if before := old.users[u.Name]; before != nil && before.hash.equal(acc.hash) {
+			acc.good.Store(before.good.Load())
+		}
+		next.users[u.Name] = acc
+		for sum := range acc.tokens {
+			next.tokens[sum] = acc
+		}
+		if !next.decoy.set() {
+			next.decoy = acc.hash
+		}
+	}
+	a.book.Store(next)
+	return func(user, camera string) bool { return lost(old.users[user], next, user, camera) }, err
+}
+
+func newAccount(u User) (*account, error) {
+	acc := &account{Principal: newPrincipal(u), tokens: make(map[[sha256.Size]byte]bool)}
+	var err error
+	if u.PasswordHash != "" {
+		if acc.hash, err = parseHash(u.PasswordHash.Reveal()); err != nil {
+			err = fmt.Errorf("cannot read the password hash of user %s: %w", u.Name, err)
+		}
+	}
+	for _, t := range u.TokenHashes {
+		var sum [sha256.Size]byte
+		if n, e := hex.Decode(sum[:], []byte(t.Reveal())[:min(len(t), 2*len(sum))]); e != nil || n != len(sum) {
+			err = fmt.Errorf("cannot read a token hash of user %s", u.Name)
+			continue
+		}
+		acc.tokens[sum] = true
+	}
+	return acc, err
+}
+
+// lost tells whether a viewer who came by the account before has no right left.
+func lost(before *account, now *book, user, camera string) bool {
+	if now.open {
+		return false
+	}
+	acc := now.users[user]
+	if acc == nil || !acc.MayView(camera) {
+		return true
+	}
+	if before == nil {
+		return false
+	}
+	for sum := range before.tokens {
+		if !acc.tokens[sum] {
+			return true
+		}
+	}
+	return before.hash.set() && !before.hash.equal(acc.hash)
+}
+
+// HasUsers tells whether there are any.
+func (a *Access) HasUsers() bool { return len(a.book.Load().users) > 0 }
+
+// View tells who wants to read a stream. Its Path empty, it asks for none yet.
+// The error is hub.ErrDenied if other credentials could help, hub.ErrForbidden
+// if this user may not see the camera, or Throttled.
+func (a *Access) View(req hub.Request) (Principal, error) {
+	if a.book.Load().open {
+		return Principal{all: true}, nil
+	}
+	c := Credentials{User: req.User, Password: req.Password, Token: req.Token, Remote: req.Remote}
+	if c.Token == "" {
+		c.Token = req.Query.Get("token") // for players that send no headers
+	}
+	p, err := a.Authenticate(c)
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case req.Path != "" && !p.MayView(req.Path):
+		return Principal{}, hub.ErrForbidden
+	}
+	return p, nil
+}
+
+// Enter tells who uses the API. local is a client on this box: as long as there
+// are no users it needs no credentials and may do everything. The error is
+// hub.ErrDenied or Throttled.
+func (a *Access) Enter(c Credentials, local bool) (Principal, error) {
+	if local && !a.HasUsers() {
+		return Principal{Role: RoleAdmin, all: true}, nil
+	}
+	return a.Authenticate(c)
+}
+
+// Authenticate tells whose credentials these are. The error is hub.ErrDenied,
+// the same for a wrong name and a wrong password, or Throttled.
+func (a *Access) Authenticate(c Credentials) (Principal, error) {
+	b := a.book.Load()
+	if !c.given() || len(b.users) == 0 {
+		return Principal{}, hub.ErrDenied
+	}
+	// Who knows no headers but those of a password may send a token as one.
+	for _, token := range []string{c.Token, c.Password} {
+		if token == "" {
+			continue
+		}
+		// Looking up a SHA-256 tells nothing about tokens that have not been guessed.
+		if acc := b.tokens[sha256.Sum256([]byte(token))]; acc != nil && (c.User == "" || c.User == acc.Name) {
+			return acc.Principal, nil
+		}
+	}
+	if c.User == "" || c.Password == "" || len(c.Password) > maxPassword {
+		return Principal{}, hub.ErrDenied
+	}
+	acc := b.users[c.User]
+	if err := a.password(b, acc, c); err != nil {
+		return Principal{}, err
+	}
+	return acc.Principal, nil
+}
+
+// maxPassword bounds what is hashed for a stranger.
+const maxPassword = 1024
+
+// password checks the password of an account, nil for a name that there is not.
+func (a *Access) password(b *book, acc *account, c Credentials) error {
+	h := b.decoy
+	if acc != nil && acc.hash.set() {
+		h = acc.hash
+	}
+	if !h.set() {
+		return hub.ErrDenied // nobody has one
+	}
+	address := addressOf(c.Remote)
+	who := client{address, c.User}
+	now := time.Now()
+	if wait := a.failing.wait(who, now); wait > 0 {
+		return Throttled{wait}
+	}
+	sum := a.sum(c)
+	if acc != nil {
+		if good := acc.good.Load(); good != nil && hmac.Equal(good[:], sum[:]) {
+			return nil
+		}
+	}
+	ok, err := a.logins.check(sum, h, c.Password, func() error {
+		// Entered before it is known: many at once must not be one attempt.
+		for _, key := range []client{{address, ""}, who} {
+			wait, began := a.failing.try(key, now)
+			if wait > 0 {
+				return Throttled{wait}
+			}
+			if began {
+				a.log.Warn("logins fail", "remote", address)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !ok || acc == nil || !acc.hash.set() {
+		return hub.ErrDenied
+	}
+	a.failing.forgive(who)
+	acc.good.Store(&sum)
+	return nil
+}
+
+// sum is what is remembered of a password.
+func (a *Access) sum(c Credentials) [sha256.Size]byte {
+	h := hmac.New(sha256.New, a.key[:])
+	fmt.Fprintf(h, "%d %s%s", len(c.User), c.User, c.Password)
+	return [sha256.Size]byte(h.Sum(nil))
 }

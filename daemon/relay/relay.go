@@ -99,17 +99,20 @@ func (r *Relay) Paths() []*Path {
 // Viewable returns the paths that the request may see, by name, or the error
 // of View. The request's Path is ignored.
 func (r *Relay) Viewable(req hub.Request) ([]*Path, error) {
-	if err := r.access.View(req); err != nil {
+	req.Path = ""
+	who, err := r.access.View(req)
+	if err != nil {
 		return nil, err
 	}
-	return r.Paths(), nil
+	return slices.DeleteFunc(r.Paths(), func(p *Path) bool { return !who.MayView(p.name) }), nil
 }
 
 // Subscribe is the one door for every server: it authorises the request, finds
 // the path, starts its camera if need be, waits until there is media, and
 // registers the session. It implements hub.Opener.
 func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
-	if err := r.access.View(req); err != nil {
+	who, err := r.access.View(req)
+	if err != nil {
 		return nil, err
 	}
 	p := r.Path(req.Path)
@@ -124,7 +127,7 @@ func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscripti
 	sub := &hub.Subscription{Stream: p.stream}
 	s, sctx := r.sessions.Open(context.WithoutCancel(ctx), session.Info{
 		Kind: session.Viewer, Protocol: req.Protocol, Path: req.Path,
-		Remote: req.Remote, UserAgent: req.UserAgent, User: req.User,
+		Remote: req.Remote, UserAgent: req.UserAgent, User: who.Name,
 	}, &sub.Sent)
 	log := r.log.With("cam", req.Path, "protocol", req.Protocol, "remote", req.Remote, "session", s.ID)
 	log.Info("viewer joined")
@@ -134,6 +137,11 @@ func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscripti
 			release()
 			log.Info("viewer left", "reason", reason, "bytes", sub.Sent.Load())
 		}
+	}
+	// The rules may have changed meanwhile; from here on whoever changes them finds the session.
+	if _, err := r.access.View(req); err != nil {
+		sub.Close(err)
+		return nil, err
 	}
 	return sub, nil
 }

@@ -30,8 +30,8 @@ var track = &media.Track{Kind: media.KindVideo, Codec: media.CodecMJPEG, ClockRa
 
 func newRig(t *testing.T, policy Policy, open bool) *rig {
 	t.Helper()
-	access := &auth.Access{}
-	access.SetOpen(open)
+	access := auth.New(slog.New(slog.DiscardHandler))
+	access.Set(auth.Rules{Open: open})
 	r := &rig{sessions: session.NewRegistry()}
 	r.relay = New(r.sessions, access, slog.New(slog.DiscardHandler))
 	r.path = r.relay.Put("gate", policy)

@@ -25,6 +25,7 @@ type Request struct {
 	UserAgent string
 	User      string // as given by the client; empty if none
 	Password  string
+	Token     string // bearer token as given by the client; empty if none
 }
 
 // Subscription is the right to read a stream. The holder counts what it sends

@@ -1,0 +1,25 @@
+package daemon
+
+import (
+	"errors"
+
+	"camrelay/daemon/auth"
+	"camrelay/daemon/session"
+)
+
+// errWithdrawn is why viewers are sent away when the users change.
+var errWithdrawn = errors.New("the right to watch was withdrawn")
+
+// applyAccess replaces the rules and sends away the viewers whose right is gone.
+// Relay asks again once it has registered a viewer, so none slips through.
+func (d *daemon) applyAccess(rules auth.Rules) {
+	gone, err := d.access.Set(rules)
+	if err != nil {
+		d.log.Error("a user cannot log in", "err", err)
+	}
+	for _, s := range d.sessions.List() {
+		if s.Kind == session.Viewer && gone(s.User, s.Path) {
+			s.Kick(errWithdrawn)
+		}
+	}
+}
