@@ -11,9 +11,10 @@ const (
 	ClassBusy                     // the peer has no slot now: try again later
 	ClassCredentials              // refused for who we are: try again rarely, it may lock us out
 	ClassUnsupported              // cannot work with these settings or codecs: try again rarely
+	ClassRefused                  // nobody there, or no such stream: waiting a moment does not help
 )
 
-var classNames = [...]string{"network", "busy", "credentials", "unsupported"}
+var classNames = [...]string{"network", "busy", "credentials", "unsupported", "refused"}
 
 // String returns the word used in the API and in metrics.
 func (c Class) String() string { return classNames[c] }

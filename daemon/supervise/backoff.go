@@ -21,6 +21,7 @@ var floors = [...]time.Duration{
 	media.ClassBusy:        5 * time.Second,
 	media.ClassCredentials: time.Minute,
 	media.ClassUnsupported: time.Minute,
+	media.ClassRefused:     250 * time.Millisecond,
 }
 
 // Backoff returns the delay after the given number of failed attempts in a

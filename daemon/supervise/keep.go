@@ -18,6 +18,8 @@ var errEnded = errors.New("ended by the peer")
 
 // Policy says how a run is kept.
 type Policy struct {
+	// Why is the reason of the first transition, to Starting.
+	Why string
 	// Limit is the number of attempts in a row before the run has failed, 0
 	// for no limit.
 	Limit int
@@ -66,7 +68,7 @@ func Keep(ctx context.Context, p Policy, report func(State),
 // only error is that of ctx.
 func (k *keeper) attempt(ctx context.Context, first bool) error {
 	if first {
-		k.to(Starting, "")
+		k.to(Starting, k.Why)
 	}
 	kicked, err := k.pause(ctx, time.Until(k.state.NextRetry))
 	if err != nil {
@@ -114,7 +116,7 @@ func (k *keeper) session(ctx context.Context, release func()) error {
 			flowing = nil
 			release()
 			forget.Reset(stable)
-			k.to(Active, "")
+			k.to(Active, "media arrives")
 		case <-hold.C:
 			release()
 		case <-forget.C:
@@ -125,7 +127,7 @@ func (k *keeper) session(ctx context.Context, release func()) error {
 		case <-k.Retry:
 		case err := <-ended:
 			if flowing != nil && seen.Load() {
-				k.to(Active, "")
+				k.to(Active, "media arrives")
 			}
 			return err
 		}

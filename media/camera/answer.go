@@ -220,7 +220,7 @@ func (x *session) status(e liberrors.ErrClientBadStatusCode) (media.Class, strin
 	case base.StatusForbidden:
 		return media.ClassCredentials, "the camera forbids this user the stream (403)"
 	case base.StatusNotFound:
-		return media.ClassNetwork, "the camera has no stream of this path (404)"
+		return media.ClassRefused, "the camera has no stream of this path (404)"
 	case base.StatusNotEnoughBandwidth:
 		return media.ClassBusy, "the camera has no session left (453)"
 	case base.StatusSessionNotFound:

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"camrelay/media"
 )
@@ -22,7 +23,7 @@ func (s Spec) dial(ctx context.Context, t target) (net.Conn, *socket, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", t.addr)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot connect: %w", err)
+		return nil, nil, connectError(err)
 	}
 	sock, err := newSocket(conn.(*net.TCPConn))
 	if err != nil {
@@ -37,6 +38,21 @@ func (s Spec) dial(ctx context.Context, t target) (net.Conn, *socket, error) {
 		return nil, nil, certificateError(err)
 	}
 	return secure, sock, nil
+}
+
+// connectError tells a camera that is not there from one that does not answer yet.
+func connectError(err error) error {
+	class := media.ClassNetwork
+	var unknown *net.DNSError
+	for _, no := range []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(err, no) {
+			class = media.ClassRefused
+		}
+	}
+	if errors.As(err, &unknown) && unknown.IsNotFound {
+		class = media.ClassRefused
+	}
+	return media.Fail(class, fmt.Errorf("cannot connect: %w", err))
 }
 
 // tlsConfig trusts the pinned certificate, any certificate, or the system's

@@ -33,6 +33,7 @@ type ingest struct {
 	packets int       // since the last publication
 	bytes   int
 	lost    int
+	heard   []hub.Heard
 	units   []*media.Unit
 	told    bool // that a parameter set is broken
 
@@ -255,7 +256,13 @@ func (in *ingest) publish(now time.Time) {
 	}
 	in.finish(in.open)
 	in.last.Store(max(1, int64(now.Sub(in.began))))
-	in.stream.Meter.Arrived(now, in.packets, in.bytes, in.lost)
+	in.heard = in.heard[:0]
+	for i, l := range in.lanes {
+		if l.begun && !l.wall.Before(in.since) {
+			in.heard = append(in.heard, hub.Heard{Track: i, At: l.wall, Stamp: l.ts})
+		}
+	}
+	in.stream.Meter.Arrived(now, in.packets, in.bytes, in.lost, in.heard...)
 	in.packets, in.bytes, in.lost = 0, 0, 0
 	in.stream.Packets.Append(in.batch...)
 	in.assemble(in.batch, now)

@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 		class  media.Class
 		words  string
 	}{
-		{"no such stream", "DESCRIBE", "404 Not Found", media.ClassNetwork, "(404)"},
+		{"no such stream", "DESCRIBE", "404 Not Found", media.ClassRefused, "(404)"},
 		{"forbidden", "DESCRIBE", "403 Forbidden", media.ClassCredentials, "(403)"},
 		{"no sessions left", "SETUP", "453 Not Enough Bandwidth", media.ClassBusy, "(453)"},
 		{"busy at once", "OPTIONS", "503 Service Unavailable", media.ClassBusy, "(503)"},
@@ -120,6 +120,16 @@ func TestRefusals(t *testing.T) {
 			wantClass(t, newPuller(t, f.url()).run(t.Context()), tt.class, tt.words)
 		})
 	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	wantClass(t, newPuller(t, "rtsp://"+addr+"/").run(t.Context()), media.ClassRefused, "refused")
 }
 
 func TestOddAnswersAreUnderstood(t *testing.T) {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,6 +15,7 @@ type Meter struct {
 	mu      sync.Mutex // guards what follows
 	st      Stats
 	first   time.Time // arrival of the first packet
+	tracks  []TrackStats
 	seconds [window + 1]second
 }
 
@@ -35,11 +37,36 @@ type Stats struct {
 	KeyInterval time.Duration // between the two newest key frames, 0 until then
 	LastPacket  time.Time     // zero if none yet
 	LastKey     time.Time     // zero if none yet
+	Connected   time.Time     // when the camera was about to connect last, zero if never
+	Tracks      []TrackStats  // by track ID, since Connected; shorter than the track list at first
+}
+
+// TrackStats is what is known of one track since its camera has connected.
+type TrackStats struct {
+	Last  time.Time // arrival of the newest packet, zero if none yet
+	Moved time.Time // when a packet with another time stamp came last, zero if none yet
+	Stamp uint32    // its time stamp
+}
+
+// Heard is the newest packet of a track: when it came and how it is stamped.
+type Heard struct {
+	Track int // ID
+	At    time.Time
+	Stamp uint32
+}
+
+// Connect notes that the camera is about to connect: what is known of its
+// tracks and of the distance of its key frames begins anew.
+func (m *Meter) Connect(t time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.st.Connected = t
+	m.tracks = nil
 }
 
 // Arrived counts packets of n bytes in all that came at t, and the packets
-// found missing before them.
-func (m *Meter) Arrived(t time.Time, packets, n, lost int) {
+// found missing before them; heard is the newest of each track among them.
+func (m *Meter) Arrived(t time.Time, packets, n, lost int, heard ...Heard) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.st.Packets += uint64(packets)
@@ -47,6 +74,20 @@ func (m *Meter) Arrived(t time.Time, packets, n, lost int) {
 	m.st.Lost += uint64(lost)
 	m.st.LastPacket = t
 	m.at(t).bytes += uint64(n)
+	for _, h := range heard {
+		m.heard(h)
+	}
+}
+
+func (m *Meter) heard(h Heard) {
+	for len(m.tracks) <= h.Track {
+		m.tracks = append(m.tracks, TrackStats{})
+	}
+	tr := &m.tracks[h.Track]
+	if tr.Moved.IsZero() || tr.Stamp != h.Stamp {
+		tr.Moved, tr.Stamp = h.At, h.Stamp
+	}
+	tr.Last = h.At
 }
 
 // Frame counts a picture that began at t.
@@ -59,7 +100,7 @@ func (m *Meter) Frame(t time.Time, key bool) {
 		return
 	}
 	m.st.Keys++
-	if !m.st.LastKey.IsZero() {
+	if m.st.LastKey.After(m.st.Connected) { // an outage is no distance
 		m.st.KeyInterval = t.Sub(m.st.LastKey)
 	}
 	m.st.LastKey = t
@@ -82,6 +123,7 @@ func (m *Meter) Stats(now time.Time) Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.st
+	st.Tracks = slices.Clone(m.tracks)
 	n := int64(now.Sub(m.first)/time.Second) + 1
 	var bytes, frames uint64
 	for _, s := range m.seconds {

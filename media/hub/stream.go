@@ -144,6 +144,7 @@ func Ready(tracks []*media.Track) bool {
 func (s *Stream) Forget() {
 	s.Packets.Forget()
 	s.Units.Forget()
+	s.Meter.Connect(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.clocks)
