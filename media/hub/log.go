@@ -12,6 +12,7 @@ type Limits struct {
 	Entries int // > 0
 	Bytes   int // > 0
 	Keep    time.Duration
+	Lead    time.Duration // a newest start that is younger keeps the one before it; at most Keep
 }
 
 // Position is where a new reader starts.
@@ -21,6 +22,7 @@ type Position uint8
 const (
 	LastStart Position = iota // the newest start if there is one, else as Live
 	Live                      // the next start to be appended
+	Settled                   // the newest start that is at least Lead old, else the oldest held, else as Live
 )
 
 // Log is a bounded ring of immutable entries with rising sequence numbers,
@@ -38,6 +40,9 @@ type Log[T any] struct {
 	bytes     int
 	lastStart uint64 // valid if hasStart
 	hasStart  bool
+	prevStart uint64 // the one before lastStart; valid if hasPrev
+	hasPrev   bool
+	floor     uint64 // what is older is not for new readers
 	closed    bool
 	quiet     time.Time // when a minor entry came that woke nobody, zero if there is none
 	waiting   waiter    // list head: readers that sleep until the next Append
@@ -106,6 +111,7 @@ func (l *Log[T]) push(e entry[T]) {
 		l.grow()
 	}
 	if e.start {
+		l.prevStart, l.hasPrev = l.lastStart, l.hasStart
 		l.lastStart, l.hasStart = l.next, true
 	}
 	*l.slot(l.next) = e
@@ -126,12 +132,19 @@ func (l *Log[T]) grow() {
 
 // evict drops what the limits no longer allow, oldest first.
 func (l *Log[T]) evict(now time.Time) {
+	wanted := l.lastStart
+	if l.hasPrev && now.Sub(l.slot(l.lastStart).at) < l.lim.Lead {
+		wanted = l.prevStart
+	}
 	for l.first < l.next {
 		e := l.slot(l.first)
 		over := l.next-l.first > uint64(l.lim.Entries) || l.bytes > l.lim.Bytes
-		old := l.hasStart && l.first < l.lastStart && now.Sub(e.at) > l.lim.Keep
+		old := l.hasStart && l.first < wanted && now.Sub(e.at) > l.lim.Keep
 		if !over && !old {
 			return
+		}
+		if l.hasPrev && l.first == l.prevStart {
+			l.hasPrev = false
 		}
 		if l.hasStart && l.first == l.lastStart {
 			l.hasStart = false // one group alone is over the limit: readers wait for the next
@@ -172,7 +185,24 @@ func (l *Log[T]) LastStart() (v T, ok bool) {
 func (l *Log[T]) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hasStart = false
+	l.hasStart, l.hasPrev, l.floor = false, false, l.next
+}
+
+// settled returns the start of Settled. There is one; mu is held.
+func (l *Log[T]) settled(now time.Time) uint64 {
+	at := l.lastStart
+	for seq := l.lastStart; ; seq-- {
+		e := l.slot(seq)
+		if e.start {
+			at = seq
+			if now.Sub(e.at) >= l.lim.Lead {
+				return at
+			}
+		}
+		if seq == max(l.first, l.floor) {
+			return at
+		}
+	}
 }
 
 // Readers returns the number of open readers.

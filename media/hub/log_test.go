@@ -273,3 +273,48 @@ func TestEverySleeperWakes(t *testing.T) {
 	l.Close()
 	wg.Wait()
 }
+
+func TestASettledReaderHasALeadOfMedia(t *testing.T) {
+	for name, c := range map[string]struct {
+		every time.Duration // between two entries; each tenth is a start
+		count int
+		want  int
+	}{
+		"the newest start is old enough":           {200 * time.Millisecond, 26, 20},
+		"it is not: the one before":                {200 * time.Millisecond, 24, 10},
+		"short groups: the first that is":          {40 * time.Millisecond, 54, 20},
+		"nothing is old enough: the oldest":        {10 * time.Millisecond, 35, 0},
+		"the one before is kept as long as needed": {400 * time.Millisecond, 21, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lim := roomy
+				lim.Keep, lim.Lead = 2*time.Second, time.Second
+				l := testLog(lim)
+				for n := range c.count {
+					fill(l, n, n+1)
+					time.Sleep(c.every)
+				}
+				r := l.Reader("t", Settled)
+				defer r.Close()
+				if v, _, err := r.Next(t.Context()); err != nil || v.n != c.want {
+					t.Errorf("starts at %d (%v), want %d", v.n, err, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestASettledReaderSeesNothingOfWhatWasForgotten(t *testing.T) {
+	lim := roomy
+	lim.Lead = time.Minute
+	l := testLog(lim)
+	fill(l, 0, 25)
+	l.Forget()
+	fill(l, 25, 45)
+	r := l.Reader("t", Settled)
+	defer r.Close()
+	if v, _, err := r.Next(t.Context()); err != nil || v.n != 30 {
+		t.Errorf("starts at %d (%v), want 30", v.n, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync/atomic"
+	"time"
 )
 
 // Reader is a cursor on a log. It belongs to one goroutine, except for Lost.
@@ -26,10 +27,13 @@ func (l *Log[T]) Reader(name string, at Position) *Reader[T] {
 	r := &Reader[T]{log: l, name: name, w: waiter{ch: make(chan struct{}, 1)}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at == LastStart && l.hasStart {
-		r.pos = l.lastStart
-	} else {
+	switch {
+	case at == Live || !l.hasStart:
 		r.pos, r.needStart = l.next, true
+	case at == Settled:
+		r.pos = l.settled(time.Now())
+	default:
+		r.pos = l.lastStart
 	}
 	l.readers++
 	l.urgent++

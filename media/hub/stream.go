@@ -16,6 +16,9 @@ const (
 	maxBytes   = 24 << 20
 	maxEntries = 1 << 15
 	keep       = 2 * time.Second
+	// lead is how much media a new RTSP viewer gets at least: FFmpeg shows
+	// nothing before it has 20 pictures.
+	lead = time.Second
 )
 
 // Stream is one camera's media for everybody who wants it. It outlives the
@@ -45,9 +48,11 @@ type Stream struct {
 // for it.
 func NewStream(name string) *Stream {
 	lim := Limits{Entries: maxEntries, Bytes: maxBytes, Keep: keep}
+	withLead := lim
+	withLead.Lead = lead
 	s := &Stream{
 		name: name,
-		Packets: NewLog(lim,
+		Packets: NewLog(withLead,
 			func(p media.Packets) int { return len(p.Wire) },
 			func(p media.Packets) bool { return p.Key }),
 		Units: NewLog(lim,

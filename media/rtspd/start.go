@@ -45,12 +45,12 @@ const (
 	maxReorder = 5
 )
 
-// catchUp sends everything from the newest key frame to now. In fast mode the
+// catchUp sends everything from the key frame the reader begins with to now. In fast mode the
 // stamps of the pictures are squeezed together before the live edge: a player
 // decodes them as fast as it can, shows the newest one and is not behind. From
 // the edge on stamps are the camera's.
 func (v *viewer) catchUp(ctx context.Context, r *hub.Reader[media.Packets]) error {
-	cached := v.drain(r, nil)
+	cached := unbroken(v.drain(r, nil))
 	if len(cached) == 0 {
 		return nil
 	}
@@ -86,7 +86,24 @@ func (v *viewer) catchUp(ctx context.Context, r *hub.Reader[media.Packets]) erro
 	return nil
 }
 
-// cache says what becomes of the packets from the newest key frame to now. The
+// unbroken returns what follows the newest gap, from a key frame on: stamps
+// may jump at a gap. Without such a key frame it returns all.
+func unbroken(es []media.Packets) []media.Packets {
+	from := 0
+	for i := range es {
+		switch {
+		case i > 0 && es[i].Gap && !es[i].Key:
+			if k := slices.IndexFunc(es[i:], func(e media.Packets) bool { return e.Key }); k > 0 {
+				from = i + k
+			}
+		case i > 0 && es[i].Gap:
+			from = i
+		}
+	}
+	return es[from:]
+}
+
+// cache says what becomes of the packets up to now. The
 // zero cache leaves them as they are.
 type cache struct {
 	newest   *media.Packets // video; nil leaves everything

@@ -170,3 +170,23 @@ func TestClockIgnoresJitterAndFollowsDrift(t *testing.T) {
 		t.Errorf("after a gap the clock says %v, want 1h", got)
 	}
 }
+
+func TestACatchUpBeginsAfterTheNewestGap(t *testing.T) {
+	key, gap := media.Packets{Key: true}, media.Packets{Gap: true}
+	both, plain := media.Packets{Key: true, Gap: true}, media.Packets{}
+	for name, c := range map[string]struct {
+		es   []media.Packets
+		want int
+	}{
+		"no gap":                      {[]media.Packets{key, plain, key, plain}, 0},
+		"the first one marks a gap":   {[]media.Packets{both, plain, plain}, 0},
+		"a key frame ends the gap":    {[]media.Packets{key, plain, both, plain}, 2},
+		"a key frame after the gap":   {[]media.Packets{key, gap, plain, key, plain}, 3},
+		"no key frame since the gap":  {[]media.Packets{key, plain, gap, plain}, 0},
+		"two gaps, the second counts": {[]media.Packets{key, both, plain, both}, 3},
+	} {
+		if got := len(c.es) - len(unbroken(c.es)); got != c.want {
+			t.Errorf("%s: begins at %d, want %d", name, got, c.want)
+		}
+	}
+}

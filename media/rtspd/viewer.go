@@ -57,8 +57,11 @@ type viewer struct {
 // run plays until ctx is done, the stream ends or the player fails. It returns why.
 func (v *viewer) run(ctx context.Context) error {
 	at := hub.LastStart
-	if v.mode == startLive {
+	switch v.mode {
+	case startLive:
 		at = hub.Live
+	case startFast:
+		at = hub.Settled
 	}
 	r := v.sub.Stream.Packets.Reader(v.name, at)
 	defer r.Close()
