@@ -37,8 +37,9 @@ func (c *cameras) run(ctx context.Context, name string, spec cameraSpec) {
 	}
 	log := c.log.With("cam", name)
 	splice := c.splice(name)
+	returned := func(ctx context.Context) bool { return camera.AwaitReturn(ctx, spec.Spec) }
 	// Its only error is that of ctx.
-	_ = path.Pull(ctx, supervise.Policy{Dials: c.dials, Log: log},
+	_ = path.Pull(ctx, supervise.Policy{Dials: c.dials, Returned: returned, Log: log},
 		func(ctx context.Context, active func()) error {
 			return camera.Run(ctx, spec.Spec, splice, path.Stream(), active, log)
 		})

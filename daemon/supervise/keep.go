@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"camrelay/media"
 )
 
 // stable is how long a run is active before its past failures are forgotten.
@@ -27,6 +30,12 @@ type Policy struct {
 	// of attempts begins again. It is ignored while a run is under way. A
 	// buffer of one lets the sender never wait. May be nil.
 	Retry <-chan struct{}
+	// Returned is called while a long pause follows a failure of the network.
+	// It returns true when the peer was out of reach and is there again: the
+	// next attempt then starts at once and the count of attempts begins again.
+	// It returns false when that cannot be told, at the latest with its
+	// context. May be nil.
+	Returned func(ctx context.Context) bool
 	// Dials bounds how many runs start at the same time; nil: no bound.
 	Dials *Limiter
 	// Last is the state to go on from: its history is kept, and its NextRetry
@@ -194,9 +203,26 @@ func (k *keeper) to(phase Phase, reason string) {
 	k.report(k.state)
 }
 
-// pause waits for d or a retry, and tells which.
+// worthAsking is how long a pause is that Returned may cut short.
+const worthAsking = 2 * time.Second
+
+// pause waits for d, for a retry or for the peer's return, and tells whether
+// it was cut short.
 func (k *keeper) pause(ctx context.Context, d time.Duration) (kicked bool, err error) {
-	err = sleep(ctx, d, k.Retry)
+	network := k.state.Class == media.ClassNetwork || k.state.Class == media.ClassRefused
+	back := make(chan struct{}, 1)
+	if k.Returned != nil && network && d >= worthAsking {
+		asking, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer stop()
+		wg.Go(func() {
+			if k.Returned(asking) {
+				back <- struct{}{}
+			}
+		})
+	}
+	err = sleep(ctx, d, k.Retry, back)
 	if errors.Is(err, errKicked) {
 		return true, nil
 	}
@@ -206,9 +232,9 @@ func (k *keeper) pause(ctx context.Context, d time.Duration) (kicked bool, err e
 // errKicked ends a sleep early.
 var errKicked = errors.New("kicked")
 
-// sleep waits for d and returns nil, for kick and returns errKicked, or for
-// ctx and returns its error.
-func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) error {
+// sleep waits for d and returns nil, for one of the kicks and returns
+// errKicked, or for ctx and returns its error.
+func sleep(ctx context.Context, d time.Duration, kick, another <-chan struct{}) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -218,6 +244,8 @@ func sleep(ctx context.Context, d time.Duration, kick <-chan struct{}) error {
 	case <-t.C:
 		return nil
 	case <-kick:
+		return errKicked
+	case <-another:
 		return errKicked
 	case <-ctx.Done():
 		return ctx.Err()
