@@ -62,7 +62,7 @@ func (t Throttled) Error() string { return "too many logins have failed, try aga
 // Unwrap returns hub.ErrUnavailable.
 func (t Throttled) Unwrap() error { return hub.ErrUnavailable }
 
-// Access applies the rules. Until Set nobody is let in.
+// Access applies the rules. Until Set nobody may watch.
 type Access struct {
 	log     *slog.Logger
 	key     [sha256.Size]byte // of the sums of passwords
@@ -73,6 +73,7 @@ type Access struct {
 
 // book is the rules, made ready for looking up. It is not changed any more.
 type book struct {
+	known  bool // what the rules are: false until Set
 	open   bool
 	users  map[string]*account
 	tokens map[[sha256.Size]byte]*account
@@ -87,7 +88,7 @@ type account struct {
 	good   atomic.Pointer[[sha256.Size]byte] // sum of the last password that was right; nil: none yet
 }
 
-// New returns an Access that lets nobody in.
+// New returns an Access without rules. It logs when logins begin to fail.
 func New(log *slog.Logger) *Access {
 	a := &Access{log: log}
 	rand.Read(a.key[:]) //nolint:errcheck // it never fails
@@ -103,7 +104,7 @@ func New(log *slog.Logger) *Access {
 // users whose hashes cannot be read; they cannot log in by them.
 func (a *Access) Set(r Rules) (gone func(user, camera string) bool, err error) {
 	next := &book{
-		open: r.Open, users: make(map[string]*account), tokens: make(map[[sha256.Size]byte]*account),
+		known: true, open: r.Open, users: make(map[string]*account), tokens: make(map[[sha256.Size]byte]*account),
 	}
 	old := a.book.Load()
 	for _, u := range r.Users {
@@ -135,12 +136,12 @@ func newAccount(u User) (*account, error) {
 		}
 	}
 	for _, t := range u.TokenHashes {
-		var sum [sha256.Size]byte
-		if n, e := hex.Decode(sum[:], []byte(t.Reveal())[:min(len(t), 2*len(sum))]); e != nil || n != len(sum) {
+		sum, e := hex.DecodeString(t.Reveal())
+		if e != nil || len(sum) != sha256.Size {
 			err = fmt.Errorf("cannot read a token hash of user %s", u.Name)
 			continue
 		}
-		acc.tokens[sum] = true
+		acc.tokens[[sha256.Size]byte(sum)] = true
 	}
 	return acc, err
 }
@@ -165,9 +166,6 @@ func lost(before *account, now *book, user, camera string) bool {
 	return before.hash.set() && !before.hash.equal(acc.hash)
 }
 
-// HasUsers tells whether there are any.
-func (a *Access) HasUsers() bool { return len(a.book.Load().users) > 0 }
-
 // View tells who wants to read a stream. Its Path empty, it asks for none yet.
 // The error is hub.ErrDenied if other credentials could help, hub.ErrForbidden
 // if this user may not see the camera, or Throttled.
@@ -190,10 +188,12 @@ func (a *Access) View(req hub.Request) (Principal, error) {
 }
 
 // Enter tells who uses the API. local is a client on this box: as long as there
-// are no users it needs no credentials and may do everything. The error is
-// hub.ErrDenied or Throttled.
+// are no users it needs no credentials and may do everything, or only read while
+// the rules are not known yet. The error is hub.ErrDenied or Throttled.
 func (a *Access) Enter(c Credentials, local bool) (Principal, error) {
-	if local && !a.HasUsers() {
+	if b := a.book.Load(); local && !b.known {
+		return Principal{Role: RoleViewer, all: true}, nil
+	} else if local && len(b.users) == 0 {
 		return Principal{Role: RoleAdmin, all: true}, nil
 	}
 	return a.Authenticate(c)

@@ -61,7 +61,8 @@ func NewToken() (token, sum string) {
 }
 
 var (
-	phc     = regexp.MustCompile(`^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([^$]{1,86})\$([^$]{1,86})$`)
+	phc = regexp.MustCompile(`^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})` +
+		`\$([A-Za-z0-9+/]{1,86})\$([A-Za-z0-9+/]{1,86})$`)
 	errHash = errors.New("not a PHC string of argon2id that this box can bear")
 )
 
