@@ -42,7 +42,9 @@ func runCheck(_ context.Context, c console, args []string) error {
 
 // load reads a configuration and prints what is wrong with it.
 func load(c console, file, dir string) (*config.Config, error) {
-	cfg, _, err := config.Load(config.Options{File: file, Dir: dir, CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY")})
+	cfg, _, err := config.Load(config.Options{
+		File: file, Dir: dir, CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"), Elsewhere: true,
+	})
 	if err != nil {
 		fmt.Fprint(c.err, config.Format(err, false))
 		return nil, errInvalid

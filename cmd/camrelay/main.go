@@ -39,6 +39,7 @@ type command struct {
 
 // console is where a command reads its surroundings and writes to people.
 type console struct {
+	in       io.Reader
 	out, err io.Writer
 }
 
@@ -46,6 +47,7 @@ func commands() []command {
 	return []command{
 		{"run", "run the daemon", runDaemon},
 		{"check", "check a configuration, and tell what an edit would touch", runCheck},
+		{"user", "hash a password or make a token for the configuration", runUser},
 		{"demo", "run the daemon on two synthetic cameras", runDemo},
 		{"version", "print the version", func(_ context.Context, c console, _ []string) error {
 			_, err := fmt.Fprintln(c.out, version)
@@ -56,7 +58,7 @@ func commands() []command {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	code := dispatch(ctx, console{os.Stdout, os.Stderr}, os.Args[1:])
+	code := dispatch(ctx, console{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

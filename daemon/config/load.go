@@ -21,6 +21,9 @@ type Options struct {
 	File           string // the main file
 	Dir            string // drop-ins, *.yaml in order of name; may be empty or absent
 	CredentialsDir string // $CREDENTIALS_DIRECTORY, for ${cred:name}; may be empty
+	// Elsewhere tells that this is not the daemon: where there is no directory of
+	// credentials, they stay empty with a warning.
+	Elsewhere bool
 	// Salt goes into the sums of secret files, which must not be guessed at.
 	// Without it they have none.
 	Salt []byte
@@ -262,6 +265,9 @@ func (ref secretRef) settle(l *loader) {
 func (l *loader) resolve(ref secretRef) (string, bool) {
 	path, what := ref.name, "the file"
 	switch {
+	case ref.kind == credential && l.Elsewhere && !isDir(l.CredentialsDir):
+		ref.place.warn("cannot be looked at here: systemd passes it to the daemon alone", "")
+		return "", false
 	case ref.kind == credential && l.CredentialsDir == "":
 		ref.place.fail(fmt.Sprintf("there is no credential %q", ref.name), "systemd passes credentials by LoadCredential=")
 		return "", false
@@ -280,6 +286,11 @@ func (l *loader) resolve(ref secretRef) (string, bool) {
 		ref.place.warn("everybody on this box can read the file", "chmod o= "+path)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), true
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // readable tells whether everybody on the box can read the file.
