@@ -141,6 +141,7 @@ func (s *servers) openHTTP(addr string) (runner, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/-/", page)
+	mux.Handle("/favicon.ico", page)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if srv := s.running.Load(); srv != nil {
 			srv.ServeHTTP(w, r)
@@ -158,7 +159,7 @@ func (s *servers) openHTTP(addr string) (runner, error) {
 
 func (s *servers) openAPI(spec apiSpec) (runner, error) {
 	handler := api.New(api.Config{
-		Version: s.d.opts.Version, Started: s.d.started, Relay: s.d.relay, Sessions: s.d.sessions,
+		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay, Sessions: s.d.sessions,
 		Pushes: s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)

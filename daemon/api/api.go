@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
@@ -18,6 +19,7 @@ import (
 type Config struct {
 	Version   string
 	Started   time.Time
+	Access    *auth.Access
 	Relay     *relay.Relay
 	Sessions  *session.Registry
 	Pushes    func() []Push            // by name
@@ -51,16 +53,17 @@ type server struct{ Config }
 // route is one line of the API's surface.
 type route struct {
 	pattern string
+	right   auth.Right
 	handler http.HandlerFunc
 }
 
 func (s server) routes() []route {
 	return []route{
-		{"GET /healthz", s.healthz},
-		{"GET /v3/paths/list", s.pathsList},
-		{"GET /v3/paths/get/{name...}", s.pathsGet},
-		{"GET /v1/status", s.status},
-		{"GET /v1/config/status", s.configStatus},
+		{"GET /healthz", auth.None, s.healthz},
+		{"GET /v3/paths/list", auth.Read, s.pathsList},
+		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
+		{"GET /v1/status", auth.Read, s.status},
+		{"GET /v1/config/status", auth.Read, s.configStatus},
 	}
 }
 
@@ -69,11 +72,9 @@ func New(cfg Config) http.Handler {
 	s := server{cfg}
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.HandleFunc(r.pattern, r.handler)
+		mux.HandleFunc(r.pattern, s.guard(r))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		v3Error(w, http.StatusNotFound, "no such route")
-	})
+	mux.HandleFunc("/", unknown(mux))
 	return headers(mux)
 }
 
@@ -101,8 +102,10 @@ func v3Error(w http.ResponseWriter, code int, text string) {
 	writeJSON(w, code, map[string]string{"status": "error", "error": text})
 }
 
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
+func writeJSON(w http.ResponseWriter, code int, v any) { writeAs(w, "application/json", code, v) }
+
+func writeAs(w http.ResponseWriter, mime string, code int, v any) {
+	w.Header().Set("Content-Type", mime)
 	w.WriteHeader(code)
 	// The only error left is that the client is gone.
 	_ = json.NewEncoder(w).Encode(v)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"camrelay/daemon/auth"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -61,9 +62,11 @@ type v3Ref struct {
 }
 
 func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
-	items := []v3Path{}
+	items, who := []v3Path{}, auth.FromContext(r.Context())
 	for _, p := range s.Relay.Paths() {
-		items = append(items, s.v3Path(p))
+		if who.MayView(p.Name()) {
+			items = append(items, s.v3Path(p))
+		}
 	}
 	list, ok := paginate(items, r.URL.Query())
 	if !ok {
@@ -75,7 +78,7 @@ func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
 
 func (s server) pathsGet(w http.ResponseWriter, r *http.Request) {
 	p := s.Relay.Path(r.PathValue("name"))
-	if p == nil {
+	if p == nil || !auth.FromContext(r.Context()).MayView(p.Name()) {
 		v3Error(w, http.StatusNotFound, "path not found")
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"camrelay/daemon/auth"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -100,23 +101,28 @@ type ViewerStatus struct {
 	Bytes     uint64    `json:"wrote_bytes_sum"`
 }
 
-func (s server) status(w http.ResponseWriter, _ *http.Request) {
-	now := time.Now()
+func (s server) status(w http.ResponseWriter, r *http.Request) {
+	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
 		Cameras: []CameraStatus{}, Pushes: []PushStatus{}, Viewers: []ViewerStatus{},
 	}
 	for _, p := range s.Relay.Paths() {
-		st.Cameras = append(st.Cameras, cameraStatus(p, now))
+		if who.MayView(p.Name()) {
+			st.Cameras = append(st.Cameras, cameraStatus(p, now))
+		}
 	}
 	for _, p := range s.Pushes() {
+		if !who.MayView(p.Camera) {
+			continue
+		}
 		st.Pushes = append(st.Pushes, PushStatus{
 			Name: p.Name, Camera: p.Camera, URL: p.URL, RunStatus: runStatus(p.State),
 			Bytes: p.Bytes, Units: p.Units, Lost: p.Lost, LastSent: timeOrNil(p.LastSent),
 		})
 	}
 	for _, v := range s.Sessions.List() {
-		if v.Kind == session.Viewer {
+		if v.Kind == session.Viewer && who.MayView(v.Path) {
 			st.Viewers = append(st.Viewers, ViewerStatus{
 				ID: v.ID, Protocol: v.Protocol, Path: v.Path, Remote: v.Remote, UserAgent: v.UserAgent,
 				User: v.User, Start: v.Start, Uptime: now.Sub(v.Start).Seconds(), Bytes: v.Bytes.Load(),
