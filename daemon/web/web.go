@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"camrelay/media/hub"
 )
@@ -38,10 +39,7 @@ func Handler(list func(hub.Request) ([]Camera, error)) http.Handler {
 	mux := http.NewServeMux()
 	guard := func(serve func(http.ResponseWriter, *http.Request, []Camera)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			user, password, _ := r.BasicAuth()
-			cameras, err := list(hub.Request{
-				Protocol: "http", Remote: r.RemoteAddr, UserAgent: r.UserAgent(), User: user, Password: password,
-			})
+			cameras, err := list(request(r))
 			if err != nil {
 				refuse(w, err)
 				return
@@ -57,6 +55,10 @@ func Handler(list func(hub.Request) ([]Camera, error)) http.Handler {
 		// The only error left is that the client is gone.
 		_ = json.NewEncoder(w).Encode(cameras)
 	}))
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		http.ServeFileFS(w, r, root, "icon.svg")
+	})
 	mux.HandleFunc("GET /-/", func(w http.ResponseWriter, r *http.Request) { files.ServeHTTP(w, r) })
 	return headers(mux)
 }
@@ -74,12 +76,26 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-func refuse(w http.ResponseWriter, err error) {
-	if errors.Is(err, hub.ErrDenied) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="camrelay"`)
-		http.Error(w, "viewing is closed: no users are set up; set \"access: {view: open}\" to let anybody in",
-			http.StatusUnauthorized)
-		return
+// request is what a client tells about itself.
+func request(r *http.Request) hub.Request {
+	req := hub.Request{Query: r.URL.Query(), Protocol: "http", Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
+	req.User, req.Password, _ = r.BasicAuth()
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		req.Token = token
 	}
-	http.Error(w, "not allowed", http.StatusForbidden)
+	return req
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, hub.ErrDenied):
+		w.Header().Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
+		http.Error(w, "Log in as one of the users in the configuration. There, "+
+			"\"access: {view: open}\" lets in anybody.", http.StatusUnauthorized)
+	case errors.Is(err, hub.ErrUnavailable):
+		w.Header().Set("Retry-After", "2")
+		http.Error(w, "not now, try again later", http.StatusServiceUnavailable)
+	default:
+		http.Error(w, "not allowed", http.StatusForbidden)
+	}
 }

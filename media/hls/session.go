@@ -62,6 +62,9 @@ func newVisit(r *http.Request, name string) (visit, sessionKey) {
 		Path: name, Query: query, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent(),
 	}}
 	v.req.User, v.req.Password, _ = r.BasicAuth()
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		v.req.Token = token
+	}
 	if q := query.Encode(); q != "" {
 		v.suffix = "?" + q
 	}

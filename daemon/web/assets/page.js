@@ -4,6 +4,10 @@
 const byId = (id) => document.getElementById(id);
 let player = null; // the running hls.js instance
 let playing = "";  // name of the camera that plays
+const token = new URLSearchParams(location.search).get("token");
+const query = token ? `?token=${encodeURIComponent(token)}` : ""; // goes with every request
+
+const playlist = (camera) => `/${camera.name}/index.m3u8${query}`;
 
 function stop() {
   if (player) player.destroy();
@@ -20,7 +24,7 @@ function play(camera) {
   byId("player").hidden = false;
   byId("title").textContent = camera.title;
   byId("problem").textContent = "";
-  const url = `/${camera.name}/index.m3u8`;
+  const url = playlist(camera);
   const video = byId("video");
   if (window.Hls && Hls.isSupported()) {
     player = new Hls({ liveSyncDurationCount: 2, enableWorker: false });
@@ -42,8 +46,8 @@ function failed(camera, e) {
 }
 
 function links(camera) {
-  const rtsp = `rtsp://${location.hostname}:8554/${camera.name}`;
-  const rows = [["HLS", new URL(`/${camera.name}/index.m3u8`, location).href], ["RTSP (default port)", rtsp]];
+  const rtsp = `rtsp://${location.hostname}:8554/${camera.name}${query}`;
+  const rows = [["HLS", new URL(playlist(camera), location).href], ["RTSP (default port)", rtsp]];
   byId("links").replaceChildren(...rows.flatMap(([name, url]) => {
     const dt = document.createElement("dt"), dd = document.createElement("dd");
     dt.textContent = name;
@@ -74,7 +78,7 @@ function row(camera) {
 
 async function refresh() {
   try {
-    const answer = await fetch("/-/cameras.json");
+    const answer = await fetch(`/-/cameras.json${query}`);
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const cameras = await answer.json();
     byId("cameras").replaceChildren(...cameras.map(row));
