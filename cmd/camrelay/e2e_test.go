@@ -72,13 +72,13 @@ func startBox(t testing.TB, config string) *box {
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	socket := filepath.Join(runtime, "api.sock")
-	b.client = &http.Client{Transport: &http.Transport{
+	b.client = &http.Client{Transport: asAdmin{&http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
 		},
 		DisableKeepAlives: true,
-	}}
+	}}}
 	b.write(config)
 	b.cmd = exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", runtime,
 		"--state-dir", filepath.Join(b.dir, "state"))
