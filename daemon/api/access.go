@@ -22,7 +22,7 @@ func (s server) guard(r route) http.HandlerFunc {
 	var pages http.CrossOriginProtection
 	return func(w http.ResponseWriter, req *http.Request) {
 		who, err := s.Access.Enter(credentials(req), isLocal(req))
-		throttled, isThrottled := errors.AsType[auth.Throttled](err)
+		throttled, isThrottled := errors.AsType[auth.ThrottledError](err)
 		switch {
 		case isThrottled:
 			seconds := int((throttled.After + time.Second - 1) / time.Second)

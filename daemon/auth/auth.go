@@ -52,15 +52,15 @@ type Credentials struct {
 // given tells whether there is anything to check.
 func (c Credentials) given() bool { return c.User != "" || c.Password != "" || c.Token != "" }
 
-// Throttled is the error of an attempt that was not looked at because too many
+// ThrottledError is the error of an attempt that was not looked at because too many
 // have failed, or are being looked at. It is a hub.ErrUnavailable.
-type Throttled struct{ After time.Duration } // when to try again
+type ThrottledError struct{ After time.Duration } // when to try again
 
 // Error implements error.
-func (t Throttled) Error() string { return "too many logins have failed, try again later" }
+func (t ThrottledError) Error() string { return "too many logins have failed, try again later" }
 
 // Unwrap returns hub.ErrUnavailable.
-func (t Throttled) Unwrap() error { return hub.ErrUnavailable }
+func (t ThrottledError) Unwrap() error { return hub.ErrUnavailable }
 
 // Access applies the rules. Until Set nobody may watch.
 type Access struct {
@@ -168,7 +168,7 @@ func lost(before *account, now *book, user, camera string) bool {
 
 // View tells who wants to read a stream. Its Path empty, it asks for none yet.
 // The error is hub.ErrDenied if other credentials could help, hub.ErrForbidden
-// if this user may not see the camera, or Throttled.
+// if this user may not see the camera, or ThrottledError.
 func (a *Access) View(req hub.Request) (Principal, error) {
 	if a.book.Load().open {
 		return Principal{all: true}, nil
@@ -189,7 +189,7 @@ func (a *Access) View(req hub.Request) (Principal, error) {
 
 // Enter tells who uses the API. local is a client on this box: as long as there
 // are no users it needs no credentials and may do everything, or only read while
-// the rules are not known yet. The error is hub.ErrDenied or Throttled.
+// the rules are not known yet. The error is hub.ErrDenied or ThrottledError.
 func (a *Access) Enter(c Credentials, local bool) (Principal, error) {
 	if b := a.book.Load(); local && !b.known {
 		return Principal{Role: RoleViewer, all: true}, nil
@@ -200,7 +200,7 @@ func (a *Access) Enter(c Credentials, local bool) (Principal, error) {
 }
 
 // Authenticate tells whose credentials these are. The error is hub.ErrDenied,
-// the same for a wrong name and a wrong password, or Throttled.
+// the same for a wrong name and a wrong password, or ThrottledError.
 func (a *Access) Authenticate(c Credentials) (Principal, error) {
 	b := a.book.Load()
 	if !c.given() || len(b.users) == 0 {
@@ -242,7 +242,7 @@ func (a *Access) password(b *book, acc *account, c Credentials) error {
 	who := client{address, c.User}
 	now := time.Now()
 	if wait := a.failing.wait(who, now); wait > 0 {
-		return Throttled{wait}
+		return ThrottledError{wait}
 	}
 	sum := a.sum(c)
 	if acc != nil {
@@ -255,7 +255,7 @@ func (a *Access) password(b *book, acc *account, c Credentials) error {
 		for _, key := range []client{{address, ""}, who} {
 			wait, began := a.failing.try(key, now)
 			if wait > 0 {
-				return Throttled{wait}
+				return ThrottledError{wait}
 			}
 			if began {
 				a.log.Warn("logins fail", "remote", address)

@@ -282,7 +282,7 @@ func TestGuessingIsSlow(t *testing.T) {
 		looked, begin := 0, time.Now()
 		for i := 0; time.Since(begin) < time.Hour; i++ {
 			_, err := a.Authenticate(Credentials{User: "alice", Password: fmt.Sprint("hunter2", i), Remote: "192.0.2.1:99"})
-			throttled, waits := errors.AsType[Throttled](err)
+			throttled, waits := errors.AsType[ThrottledError](err)
 			switch {
 			case !waits:
 				looked++
@@ -301,7 +301,7 @@ func TestGuessingIsSlow(t *testing.T) {
 		}
 		// The right password has to wait too: it would be a way to guess at what is remembered.
 		_, err := a.Authenticate(Credentials{User: "alice", Password: "wonderland", Remote: "192.0.2.1:5"})
-		if _, waits := errors.AsType[Throttled](err); !waits {
+		if _, waits := errors.AsType[ThrottledError](err); !waits {
 			t.Errorf("the right password: %v", err)
 		}
 		// Others are hardly touched, nor is alice elsewhere.

@@ -142,7 +142,7 @@ func (l *logins) check(sum [sha256.Size]byte, h hash, password string, begin fun
 	}
 	if len(l.running) >= maxLogins {
 		l.mu.Unlock()
-		return false, Throttled{time.Second}
+		return false, ThrottledError{time.Second}
 	}
 	mine = &login{done: make(chan struct{})}
 	l.running[sum] = mine

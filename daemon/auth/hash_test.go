@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -81,4 +82,27 @@ func FuzzHash(f *testing.F) {
 			t.Errorf("%q is read as %+v", s, h)
 		}
 	})
+}
+
+// BenchmarkAuthenticate is what a request of a player costs.
+func BenchmarkAuthenticate(b *testing.B) {
+	a := New(slog.New(slog.DiscardHandler))
+	if _, err := a.Set(Rules{Users: []User{{Name: "a", PasswordHash: media.Secret(Hash("wonderland"))}}}); err != nil {
+		b.Fatal(err)
+	}
+	c := Credentials{User: "a", Password: "wonderland", Remote: "192.0.2.1:5000"}
+	for name, before := range map[string]func(){
+		"first":      func() { a.book.Load().users["a"].good.Store(nil) },
+		"remembered": func() {},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				before()
+				if _, err := a.Authenticate(c); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
