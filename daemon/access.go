@@ -1,14 +1,12 @@
 package daemon
 
 import (
-	"errors"
-
 	"camrelay/daemon/auth"
 	"camrelay/daemon/session"
 )
 
-// errWithdrawn is why viewers are sent away when the users change.
-var errWithdrawn = errors.New("the right to watch was withdrawn")
+// withdrawn is why viewers are sent away when the users change.
+const withdrawn = "the right to watch was withdrawn"
 
 // applyAccess replaces the rules and sends away the viewers whose right is gone.
 // Relay asks again once it has registered a viewer, so none slips through.
@@ -19,7 +17,7 @@ func (d *daemon) applyAccess(rules auth.Rules) {
 	}
 	for _, s := range d.sessions.List() {
 		if s.Kind == session.Viewer && gone(s.User, s.Path) {
-			s.Kick(errWithdrawn)
+			s.Kick("config", withdrawn)
 		}
 	}
 }

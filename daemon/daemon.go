@@ -65,7 +65,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	d := &daemon{
 		opts: opts, log: log, started: time.Now(),
-		access: auth.New(log), sessions: session.NewRegistry(),
+		access: auth.New(log), sessions: session.NewRegistry(nil),
 		status: api.ConfigStatus{State: "rejected"},
 	}
 	if err := srt.CheckLibrary(); err != nil {
@@ -93,6 +93,8 @@ func (d *daemon) run(ctx context.Context) error {
 	defer cancel()
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
+	// Its only error is that of ctx.
+	wg.Go(func() { _ = d.sessions.Run(ctx) })
 	wg.Go(func() {
 		if err := d.watcher.Run(ctx, func() {
 			select {

@@ -38,3 +38,21 @@ func ClassOf(err error) Class {
 	}
 	return ClassNetwork
 }
+
+// Who has ended a session in good order, to be tested with errors.Is.
+var (
+	ErrPeerClosed = errors.New("closed by the peer")
+	ErrClosedHere = errors.New("closed by camrelay")
+)
+
+// ending is an error that tells who has ended a session.
+type ending struct {
+	by   error // ErrPeerClosed or ErrClosedHere
+	text string
+}
+
+func (e *ending) Error() string        { return e.text }
+func (e *ending) Is(target error) bool { return target == e.by }
+
+// EndedBy returns an error with that text that is by: ErrPeerClosed or ErrClosedHere.
+func EndedBy(by error, text string) error { return &ending{by, text} }

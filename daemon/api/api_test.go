@@ -21,7 +21,7 @@ func rig(t *testing.T) http.Handler { return rigFor(t, auth.Rules{}) }
 
 func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 	t.Helper()
-	sessions, access := session.NewRegistry(), auth.New(slog.New(slog.DiscardHandler))
+	sessions, access := session.NewRegistry(nil), auth.New(slog.New(slog.DiscardHandler))
 	if _, err := access.Set(rules); err != nil {
 		t.Fatal(err)
 	}

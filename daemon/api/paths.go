@@ -86,14 +86,14 @@ func (s server) pathsGet(w http.ResponseWriter, r *http.Request) {
 }
 
 // readerTypes are MediaMTX's names for sessions by protocol.
-var readerTypes = map[string]string{"rtsp": "rtspSession", "hls": "hlsSession", "rtmp": "rtmpConn", "srt": "srtConn"}
+var readerTypes = map[string]string{"RTSP": "rtspSession", "HLS": "hlsSession", "RTMP": "rtmpConn", "SRT": "srtConn"}
 
 func (s server) v3Path(p *relay.Path) v3Path {
 	st := p.State()
 	stats := p.Stream().Meter.Stats(time.Now())
 	v := v3Path{
 		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Readers: []v3Ref{},
-		Source: &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes,
+		Source: &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes, BytesSent: s.Sessions.Sent(p.Name()),
 	}
 	if st.Phase == supervise.Active {
 		v.Ready, v.ReadyTime = true, &st.Since
@@ -105,7 +105,6 @@ func (s server) v3Path(p *relay.Path) v3Path {
 	for _, sess := range s.Sessions.List() {
 		if sess.Path == p.Name() && sess.Kind == session.Viewer {
 			v.Readers = append(v.Readers, v3Ref{Type: readerTypes[sess.Protocol], ID: sess.ID})
-			v.BytesSent += sess.Bytes.Load()
 		}
 	}
 	return v

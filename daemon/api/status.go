@@ -123,9 +123,10 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, v := range s.Sessions.List() {
 		if v.Kind == session.Viewer && who.MayView(v.Path) {
+			_, wrote := v.Counts()
 			st.Viewers = append(st.Viewers, ViewerStatus{
 				ID: v.ID, Protocol: v.Protocol, Path: v.Path, Remote: v.Remote, UserAgent: v.UserAgent,
-				User: v.User, Start: v.Start, Uptime: now.Sub(v.Start).Seconds(), Bytes: v.Bytes.Load(),
+				User: v.User, Start: v.Start, Uptime: now.Sub(v.Start).Seconds(), Bytes: wrote,
 			})
 		}
 	}

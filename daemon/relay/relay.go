@@ -128,14 +128,14 @@ func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscripti
 	s, sctx := r.sessions.Open(context.WithoutCancel(ctx), session.Info{
 		Kind: session.Viewer, Protocol: req.Protocol, Path: req.Path,
 		Remote: req.Remote, UserAgent: req.UserAgent, User: who.Name,
-	}, &sub.Sent)
+	}, func() (read, wrote uint64) { return 0, sub.Sent.Load() })
 	log := r.log.With("cam", req.Path, "protocol", req.Protocol, "remote", req.Remote, "session", s.ID)
 	log.Info("viewer joined")
 	sub.ID, sub.Context = s.ID, sctx
 	sub.Close = func(reason error) {
-		if s.Close() {
+		if s.Close(reason) {
 			release()
-			log.Info("viewer left", "reason", reason, "bytes", sub.Sent.Load())
+			log.Info("viewer left", "reason", session.End(reason), "bytes", sub.Sent.Load())
 		}
 	}
 	// The rules may have changed meanwhile; from here on whoever changes them finds the session.

@@ -32,7 +32,7 @@ func newRig(t *testing.T, policy Policy, open bool) *rig {
 	t.Helper()
 	access := auth.New(slog.New(slog.DiscardHandler))
 	access.Set(auth.Rules{Open: open})
-	r := &rig{sessions: session.NewRegistry()}
+	r := &rig{sessions: session.NewRegistry(nil)}
 	r.relay = New(r.sessions, access, slog.New(slog.DiscardHandler))
 	r.path = r.relay.Put("gate", policy)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -193,7 +193,7 @@ func TestDropEndsViewers(t *testing.T) {
 		}
 		r.relay.Drop("gate")
 		<-sub.Context.Done()
-		if context.Cause(sub.Context) != errRemoved || !sub.Stream.Closed() {
+		if !errors.Is(context.Cause(sub.Context), errRemoved) || !sub.Stream.Closed() {
 			t.Errorf("cause %v, stream closed %v", context.Cause(sub.Context), sub.Stream.Closed())
 		}
 		sub.Close(context.Cause(sub.Context))

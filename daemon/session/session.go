@@ -1,19 +1,18 @@
-// Package session is the one registry of everything that reads or writes
-// media: viewers of each protocol, pushes, camera pulls. Whoever opens a
-// session adds it here and ends it here; the API lists and kicks from here.
-// All methods may be called from any goroutine.
+// Package session is the one registry of everything that moves media: camera
+// pulls, viewers of each protocol, pushes, keepalives. Whoever runs a session
+// opens it here and closes it here; everybody else lists, finds and kicks. The
+// registry never ends anything by itself and knows no protocol: a kick is a
+// cancelled context with its reason, and the owner of the session acts on it.
+//
+// All methods may be called from any goroutine. Registry.Run takes the samples
+// that bitrates and liveness come from.
 package session
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Kind is what a session does with media.
@@ -21,22 +20,47 @@ type Kind string
 
 // The kinds of session.
 const (
-	Viewer Kind = "viewer"
-	Push   Kind = "push"
-	Pull   Kind = "pull"
+	Pull      Kind = "pull"      // from a camera into a stream
+	Viewer    Kind = "viewer"    // out of a stream to somebody who asked
+	Push      Kind = "push"      // out of a stream to an upstream
+	Keepalive Kind = "keepalive" // a claim that looks like a viewer and moves nothing
 )
 
-// ErrKicked is the cause of a session's context when somebody ended it here.
-var ErrKicked = errors.New("terminated")
+// BaseType returns lal's name of the kind: PULL, PUSH or SUB.
+func (k Kind) BaseType() string {
+	switch k {
+	case Pull:
+		return "PULL"
+	case Push:
+		return "PUSH"
+	default:
+		return "SUB"
+	}
+}
+
+// Published tells on which side of a stream the kind stands, as Flashphoner
+// does: true for those that publish (pull, push), false for those that play
+// (viewer). Nobody plays a keepalive, so it is nil.
+func (k Kind) Published() *bool {
+	switch k {
+	case Pull, Push:
+		return new(true)
+	case Viewer:
+		return new(false)
+	default:
+		return nil
+	}
+}
 
 // Info is what is known of a session when it begins.
 type Info struct {
 	Kind      Kind
-	Protocol  string // rtsp, hls, rtmp, srt
+	Protocol  string // see Protocols; any case, rtsps and rtmps count as RTSP and RTMP
 	Path      string // name of the stream
-	Remote    string // host:port, without credentials
+	URL       string // of the camera or upstream, without secrets; empty for viewers
+	Remote    string // host:port
 	UserAgent string
-	User      string
+	User      string // name of the principal; empty if anonymous
 }
 
 // Session is one registered session.
@@ -44,67 +68,81 @@ type Session struct {
 	Info
 	ID    string    // UUID, never reused
 	Start time.Time // wall clock with monotonic reading
-	Bytes *atomic.Uint64
 
 	cancel context.CancelCauseFunc
 	reg    *Registry
+	tally  *tally // of the path; nil unless a viewer's
+	counts func() (read, wrote uint64)
+
+	mu     sync.Mutex // guards what follows
+	kicked *Kicked    // nil until Kick
+	closed bool
+	moved  time.Time // when media was last seen to move, zero if never
+	read   rate
+	wrote  rate
 }
 
-// Registry holds the open sessions.
-type Registry struct {
-	mu   sync.Mutex // guards open
-	open map[string]*Session
-}
+// Counts returns the bytes of media read and written so far.
+func (s *Session) Counts() (read, wrote uint64) { return s.counts() }
 
-// NewRegistry returns an empty registry.
-func NewRegistry() *Registry { return &Registry{open: make(map[string]*Session)} }
+// Kick asks the session to end, whatever it does at the moment, and returns
+// without waiting. Its context is done from then on, with a *Kicked as cause.
+// Of all callers one gets true; a session that has ended is not kicked. by is
+// who did it, reason why; both are shown to people.
+func (s *Session) Kick(by, reason string) bool { return s.kick(&Kicked{By: by, Reason: reason}) }
 
-// Open registers a session whose media is counted in bytes. The context is
-// done, with the cause, when the session is to end.
-func (r *Registry) Open(ctx context.Context, info Info, bytes *atomic.Uint64) (*Session, context.Context) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	s := &Session{Info: info, ID: uuid.NewString(), Start: time.Now(), Bytes: bytes, cancel: cancel, reg: r}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[s.ID] = s
-	return s, ctx
-}
-
-// Close ends the session. Only the first call does something and returns true.
-func (s *Session) Close() bool {
-	s.reg.mu.Lock()
-	_, was := s.reg.open[s.ID]
-	delete(s.reg.open, s.ID)
-	s.reg.mu.Unlock()
-	s.cancel(context.Canceled)
-	return was
-}
-
-// Kick asks the session to end for the reason given; its owner closes it.
-func (s *Session) Kick(reason error) { s.cancel(reason) }
-
-// List returns the open sessions, oldest first.
-func (r *Registry) List() []*Session {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := make([]*Session, 0, len(r.open))
-	for _, s := range r.open {
-		all = append(all, s)
+func (s *Session) kick(k *Kicked) bool {
+	s.mu.Lock()
+	if s.kicked != nil || s.closed {
+		s.mu.Unlock()
+		return false
 	}
-	slices.SortFunc(all, func(a, b *Session) int {
-		if c := a.Start.Compare(b.Start); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return all
+	s.kicked = k
+	s.mu.Unlock()
+	s.cancel(k)
+	return true
 }
 
-// KickPath asks all sessions of a stream to end.
-func (r *Registry) KickPath(path string, reason error) {
-	for _, s := range r.List() {
-		if s.Path == path {
-			s.Kick(reason)
-		}
+// Close takes the session out of the registry; its owner calls it once media
+// has stopped. reason is why it ended, in the terms of End; a kick outweighs
+// it. Only the first call does something and returns true.
+func (s *Session) Close(reason error) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	s.closed = true
+	if s.kicked != nil {
+		reason = s.kicked
+	}
+	s.mu.Unlock()
+	s.cancel(errClosed)
+	now := time.Now()
+	s.sample(now)
+	s.reg.close(s, Ended{Stat: s.Stat(now), EndTime: now, Reason: End(reason), Detail: detail(reason)})
+	return true
+}
+
+// sample notes how much media has moved.
+func (s *Session) sample(now time.Time) {
+	read, wrote := s.counts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, w := s.read.note(now, read), s.wrote.note(now, wrote)
+	if r || w {
+		s.moved = now
+	}
+}
+
+// protocolOf returns the name of a protocol as it is shown.
+func protocolOf(name string) string {
+	switch p := strings.ToUpper(name); p {
+	case "RTSPS":
+		return "RTSP"
+	case "RTMPS":
+		return "RTMP"
+	default:
+		return p
 	}
 }
