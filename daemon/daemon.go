@@ -73,7 +73,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
 	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
-	d.relay = relay.New(d.sessions, d.access, log)
+	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access}, log)
 	d.pushes = newPushes(d.relay, log)
 	d.cameras = newCameras(d.relay, log)
 	d.servers = newServers(d)

@@ -25,7 +25,7 @@ func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 	if _, err := access.Set(rules); err != nil {
 		t.Fatal(err)
 	}
-	r := relay.New(sessions, access, slog.New(slog.DiscardHandler))
+	r := relay.New(relay.Config{Sessions: sessions, Access: access}, slog.New(slog.DiscardHandler))
 	for _, name := range []string{"yard", "gate", "door"} {
 		r.Put(name, relay.Policy{Warm: name == "gate"})
 	}

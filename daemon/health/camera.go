@@ -16,6 +16,7 @@ type Name string
 
 // The conditions of a camera.
 const (
+	Offline      Name = "offline"           // it is wanted and there is no connection that delivers
 	Stalled      Name = "stalled"           // no media; RTCP alone is no life
 	FrozenStamps Name = "frozen_timestamps" // packets come, and all have one time stamp
 	NoKeyFrame   Name = "no_key_frame"      // pictures come, and nobody can start with one

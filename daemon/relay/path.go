@@ -1,60 +1,52 @@
 package relay
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
+	"camrelay/daemon/health"
 	"camrelay/daemon/supervise"
+	"camrelay/media"
 	"camrelay/media/hub"
 )
-
-// ClaimKind tells who makes a claim.
-type ClaimKind string
-
-// The kinds of claim.
-const (
-	ClaimConfig ClaimKind = "config"
-	ClaimViewer ClaimKind = "viewer"
-	ClaimPush   ClaimKind = "push"
-)
-
-// Claim is one reason why a camera runs: an entry of the demand ledger.
-type Claim struct {
-	Kind   ClaimKind
-	By     string    // who, for people
-	Starts bool      // starts the camera
-	Holds  bool      // keeps it running
-	Since  time.Time // set by Path.Claim
-}
 
 // Path is one camera's place in the relay: its stream, its ledger, its state.
 // The stream lives as long as the path, whatever the camera does.
 type Path struct {
 	name   string
 	stream *hub.Stream
+	relay  *Relay
 	log    *slog.Logger
+	retry  chan struct{} // tells Pull to try at once; has room for one
 
-	mu      sync.Mutex // guards what follows
-	policy  Policy
-	claims  map[uint64]Claim
-	lastID  uint64
-	held    time.Time // when a claim last ended that held the camera
+	mu sync.Mutex // guards what follows
+	ledger
 	state   supervise.State
-	changed chan struct{} // closed and replaced when policy, claims or state change
+	born    time.Time
+	gone    bool      // it is not the relay's any more
+	running bool      // Pull keeps the camera
+	wanted  time.Time // when it has begun to
+	halt    string    // why the running connection is to end, whatever is wanted by now
+	asking  bool      // the hook is being asked
+	hurried time.Time // failures before do not count for those who wait
+	was     Health    // as it was found last
+	changed chan struct{}
 }
 
-func newPath(name string, log *slog.Logger) *Path {
+func newPath(name string, r *Relay) *Path {
+	now := time.Now()
 	return &Path{
 		name:    name,
 		stream:  hub.NewStream(name),
-		log:     log.With("cam", name),
-		claims:  make(map[uint64]Claim),
-		state:   supervise.State{Phase: supervise.Idle, Since: time.Now()},
+		relay:   r,
+		log:     r.log.With("cam", name),
+		retry:   make(chan struct{}, 1),
+		ledger:  ledger{claims: make(map[uint64]Claim)},
+		state:   supervise.State{Phase: supervise.Idle, Since: now},
+		born:    now,
+		was:     Health{State: string(supervise.Idle), Reason: nobody, Since: now},
 		changed: make(chan struct{}),
 	}
 }
@@ -79,60 +71,114 @@ func (p *Path) State() supervise.State {
 	return p.state
 }
 
+// Viewers returns how many viewers there are.
+func (p *Path) Viewers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count(ClaimViewer)
+}
+
 // Claims returns the ledger, oldest claim first.
 func (p *Path) Claims() []Claim {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ids := slices.Sorted(maps.Keys(p.claims))
-	all := make([]Claim, 0, len(ids))
-	for _, id := range ids {
-		all = append(all, p.claims[id])
-	}
-	return all
+	return p.list()
 }
 
 // Claim enters c into the ledger until release is called.
 func (p *Path) Claim(c Claim) (release func()) {
-	c.Since = time.Now()
-	p.mu.Lock()
-	p.lastID++
-	id := p.lastID
-	p.claims[id] = c
-	p.notify()
-	p.mu.Unlock()
+	id, err := p.claim(c)
+	if err != nil {
+		return func() {} // the path is gone, and who holds it will see
+	}
 	return sync.OnceFunc(func() { p.unclaim(id) })
+}
+
+// claim enters a claim. The error is hub.ErrEnded if the path is gone, and a
+// hub.ErrUnavailable if there are enough viewers.
+func (p *Path) claim(c Claim) (id uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return 0, hub.ErrEnded
+	}
+	if most := p.policy.MaxViewers; c.Kind == ClaimViewer && most > 0 && p.count(ClaimViewer) >= most {
+		return 0, &refusal{hub.ErrUnavailable, fmt.Sprintf("there are %d viewers already, no more are let in", most)}
+	}
+	id = p.add(c, time.Now())
+	p.notify()
+	return id, nil
 }
 
 func (p *Path) unclaim(id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drop(id)
+	p.drop(id, time.Now())
 	p.notify()
 }
 
-// drop takes a claim out of the ledger. mu is held.
-func (p *Path) drop(id uint64) {
-	if p.claims[id].Holds {
-		p.held = time.Now()
+// identify names the session of a claim.
+func (p *Path) identify(id uint64, session string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.claims[id]; ok {
+		c.ID = session
+		p.claims[id] = c
 	}
-	delete(p.claims, id)
 }
-
-// configClaim is the id of the claim that "keep: warm" makes.
-const configClaim = 0
 
 func (p *Path) setPolicy(policy Policy) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.policy = policy
-	_, claimed := p.claims[configClaim]
-	switch {
-	case policy.Warm && !claimed:
-		p.claims[configClaim] = Claim{Kind: ClaimConfig, By: "keep: warm", Starts: true, Holds: true, Since: time.Now()}
-	case !policy.Warm && claimed:
-		p.drop(configClaim)
+	p.ledger.setPolicy(policy, time.Now())
+	p.notify()
+}
+
+// Stop closes the camera whatever claims there are, for holdOff, or until Start
+// or a claim that Resumes. With a holdOff of 0 any new claim that starts the
+// camera ends the stop too; a negative one has no end in time. The viewers
+// stay: they get nothing until the camera returns. by is for people.
+func (p *Path) Stop(by string, holdOff time.Duration) {
+	now := time.Now()
+	s := &Stop{By: by, At: now, Yields: holdOff == 0}
+	if holdOff > 0 {
+		s.Until = now.Add(holdOff)
+	}
+	p.mu.Lock()
+	p.stop, p.halt, p.wake = s, s.String(), ""
+	ev, tell := p.become(p.state.To(supervise.Stopped, s.String(), now))
+	p.notify()
+	p.mu.Unlock()
+	p.log.Info("camera stopped", "reason", s.String())
+	if tell {
+		p.relay.Observe(ev)
+	}
+	p.relay.Observe(Event{Type: CameraStopped, At: now, Path: p.name, Reason: s.String()})
+}
+
+// Start ends a stop: the policy rules again. A camera that waits for its next
+// attempt tries at once. It tells whether there was a stop. by is for people.
+func (p *Path) Start(by string) bool {
+	p.mu.Lock()
+	stopped := p.stop != nil
+	if stopped {
+		p.resume("started by " + by)
 	}
 	p.notify()
+	p.mu.Unlock()
+	p.Retry()
+	return stopped
+}
+
+// Retry makes a camera that waits for its next attempt try at once.
+func (p *Path) Retry() {
+	p.mu.Lock()
+	p.hurried = time.Now()
+	p.mu.Unlock()
+	select {
+	case p.retry <- struct{}{}:
+	default: // one is waiting already
+	}
 }
 
 // notify wakes everybody who waits for a change. mu is held.
@@ -141,160 +187,147 @@ func (p *Path) notify() {
 	p.changed = make(chan struct{})
 }
 
+// report takes a state over. While the camera is stopped it stays so, whatever
+// its last connection says.
 func (p *Path) report(st supervise.State) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = st
+	if p.stop != nil && st.Phase != supervise.Stopped {
+		p.mu.Unlock()
+		return
+	}
+	ev, tell := p.become(st)
 	p.notify()
+	p.mu.Unlock()
+	if tell {
+		p.relay.Observe(ev)
+	}
 }
 
-// demand is what the ledger says now.
-type demand struct {
-	starts, holds bool          // some claim does
-	idleAt        time.Time     // when the camera closes unless a claim holds it
-	changed       chan struct{} // closed when any of it changes
+// become makes st the state, and returns what is to be told of it. mu is held.
+func (p *Path) become(st supervise.State) (ev Event, tell bool) {
+	was, is := p.state.Phase == supervise.Active, st.Phase == supervise.Active
+	p.state = st
+	ev = Event{Type: PathReady, At: time.Now(), Path: p.name, Reason: reasonOf(st)}
+	if was {
+		ev.Type = PathNotReady
+	}
+	return ev, was != is
 }
 
-func (p *Path) demand() demand {
+// reasonOf returns why st is in its phase.
+func reasonOf(st supervise.State) string {
+	if n := len(st.Transitions); n > 0 {
+		return st.Transitions[n-1].Reason
+	}
+	return ""
+}
+
+// leave makes the path nobody's; its Pull has ended.
+func (p *Path) leave(reason string) {
+	p.mu.Lock()
+	p.gone = true
+	ev, tell := p.become(p.state.To(supervise.Idle, reason, time.Now()))
+	p.notify()
+	p.mu.Unlock()
+	if tell {
+		p.relay.Observe(ev)
+	}
+}
+
+// Demand is why a camera runs or not, and what will happen next.
+type Demand struct {
+	Claims  []Claim // oldest first
+	Running bool    // it is kept running, or tried to
+	Wanted  bool    // a claim starts it, and it is not stopped
+	Held    bool    // a claim keeps it running, and it is not stopped
+	Why     string  // in a line
+	Stop    *Stop   // nil: nobody has stopped it
+	Next    Next
+}
+
+// Next is what will happen to a camera if nobody does anything.
+type Next struct {
+	What string    // for people; empty: nothing
+	At   time.Time // on the clock on the wall
+}
+
+// Demand returns the ledger.
+func (p *Path) Demand() Demand {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := demand{idleAt: p.held.Add(p.policy.IdleAfter), changed: p.changed}
-	for _, c := range p.claims {
-		d.starts = d.starts || c.Starts
-		d.holds = d.holds || c.Holds
+	if p.settle(now) {
+		p.notify()
+	}
+	_, wanted := p.starts()
+	d := Demand{
+		Claims: p.list(), Running: p.running, Wanted: wanted, Held: p.stop == nil && p.holds(), Why: p.summary(),
+	}
+	if p.stop != nil {
+		s := *p.stop
+		d.Stop = &s
+	}
+	soon := func(what string, at time.Time) {
+		if !at.IsZero() && (d.Next.What == "" || at.Before(d.Next.At)) {
+			d.Next = Next{what, at}
+		}
+	}
+	if d.Stop != nil {
+		soon("the hold-off ends", d.Stop.Until)
+	}
+	if _, open := p.claims[scheduleClaim]; open {
+		soon("the schedule's window closes", p.changes)
+	} else {
+		soon("the schedule's window opens", p.changes)
+	}
+	if p.running && d.Stop == nil {
+		soon("the next attempt", p.state.NextRetry)
+	}
+	switch idle := p.due(); {
+	case d.Stop != nil, p.holds(), wanted:
+	case p.running && p.policy.OnIdle == IdleAsk:
+		soon("the hook is asked", idle)
+	case p.running && p.policy.OnIdle == IdleKeep:
+	case p.running:
+		soon("the camera is closed", idle)
+	case p.policy.Runtime:
+		soon("the path is removed", p.expiry())
 	}
 	return d
 }
 
-// Pull keeps the camera running while the ledger demands it, and returns when
-// ctx is done. run is one connection of the camera that writes to the path's
-// stream; it is restarted as policy says.
-func (p *Path) Pull(ctx context.Context, policy supervise.Policy,
-	run func(ctx context.Context, active func()) error,
-) error {
-	p.begin()
-	for {
-		if err := p.awaitStart(ctx); err != nil {
-			return err
-		}
-		p.log.Info("camera wanted")
-		kept, cancel := context.WithCancel(ctx)
-		var wg sync.WaitGroup
-		wg.Go(func() { p.cancelWhenIdle(kept, cancel) })
-		policy.Last = p.State()
-		// Its only error is that of kept.
-		_ = supervise.Keep(kept, policy, p.report, func(ctx context.Context, active func()) error {
-			p.stream.Forget()
-			return run(ctx, active)
-		})
-		cancel()
-		wg.Wait()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p.report(p.State().To(supervise.Idle, "nobody wants it", time.Now()))
-		p.log.Info("camera closed, nobody wants it")
+// refusal is why a viewer is not let in, in words of its own.
+type refusal struct {
+	kind error // of the sentinels of hub
+	text string
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.text }
+
+// Unwrap returns the kind.
+func (r *refusal) Unwrap() error { return r.kind }
+
+// unavailable is hub.ErrUnavailable with the reason in words.
+func unavailable(reason string) error {
+	if reason == "" {
+		reason = "still starting"
 	}
+	return fmt.Errorf("%w: %s", hub.ErrUnavailable, reason)
 }
 
-// begin forgets the backoff of the time before: the camera's settings have changed.
-func (p *Path) begin() {
-	st := p.State().To(supervise.Idle, "", time.Now())
-	st.Attempt, st.NextRetry = 0, time.Time{}
-	p.report(st)
-}
-
-func (p *Path) awaitStart(ctx context.Context) error {
-	for {
-		d := p.demand()
-		if d.starts {
-			return nil
-		}
-		select {
-		case <-d.changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// facts is what health judges. mu is held.
+func (p *Path) facts(stats hub.Stats, tracks []*media.Track) health.Camera {
+	c := health.Camera{Since: p.state.Since, Packet: stats.LastPacket, KeyInterval: stats.KeyInterval}
+	if stats.LastKey.After(stats.Connected) {
+		c.Key = stats.LastKey
 	}
-}
-
-// cancelWhenIdle calls cancel once no claim has held the camera for the
-// policy's IdleAfter, and returns then or when ctx is done.
-func (p *Path) cancelWhenIdle(ctx context.Context, cancel func()) {
-	idle := time.NewTimer(time.Hour)
-	defer idle.Stop()
-	for {
-		d := p.demand()
-		idle.Stop()
-		if !d.holds {
-			idle.Reset(time.Until(d.idleAt))
+	for i, t := range tracks {
+		f := health.Track{Kind: t.Kind}
+		if i < len(stats.Tracks) {
+			f.Last, f.Moved = stats.Tracks[i].Last, stats.Tracks[i].Moved
 		}
-		select {
-		case <-idle.C:
-			cancel()
-			return
-		case <-d.changed:
-		case <-ctx.Done():
-			return
-		}
+		c.Tracks = append(c.Tracks, f)
 	}
-}
-
-// AwaitMedia waits until the camera is active and its tracks are described. It
-// returns hub.ErrEnded if the path is removed meanwhile.
-func (p *Path) AwaitMedia(ctx context.Context) error {
-	for {
-		r := p.readiness()
-		switch {
-		case r.ready:
-			return nil
-		case p.stream.Closed():
-			return hub.ErrEnded
-		}
-		if err := r.wait(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// waitReady is AwaitMedia for viewers, as long as the policy's StartTimeout. A
-// camera that is active but whose parameter sets are still missing then has
-// to do.
-func (p *Path) waitReady(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, p.Policy().StartTimeout)
-	defer cancel()
-	err := p.AwaitMedia(limited)
-	switch {
-	case err == nil || p.readiness().usable:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, hub.ErrEnded):
-		return hub.ErrNotFound
-	}
-	return unavailable(p.State().Reason)
-}
-
-// readiness is how far a camera is, and what changes when it gets further.
-type readiness struct {
-	ready, usable bool
-	state, tracks <-chan struct{}
-}
-
-func (p *Path) readiness() readiness {
-	tracks, tracksChanged := p.stream.Tracks()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	usable := p.state.Phase == supervise.Active && len(tracks) > 0
-	return readiness{ready: usable && hub.Ready(tracks), usable: usable, state: p.changed, tracks: tracksChanged}
-}
-
-func (r readiness) wait(ctx context.Context) error {
-	select {
-	case <-r.state:
-	case <-r.tracks:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
+	return c
 }

@@ -1,18 +1,17 @@
 // Package relay is the broker between cameras and everybody who wants them.
-// It holds one Path per configured camera with its stream, keeps the ledger of
-// claims that says why the camera runs, and is the one door through which
-// viewers get a stream. It speaks no protocol and opens no socket: how a
-// camera is pulled is handed to Path.Pull.
+// It holds one Path per camera with its stream, keeps the ledger of claims that
+// says why the camera runs or not, and is the one door through which viewers
+// get a stream. It speaks no protocol and opens no socket: how a camera is
+// pulled is handed to Path.Pull, and what hooks are asked lies behind Hooks.
 //
 // All methods may be called from any goroutine; Path.Pull runs once at a time
-// per path.
+// per path, and Relay.Run once.
 package relay
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -26,40 +25,80 @@ import (
 // errRemoved is why sessions end when their camera leaves the configuration.
 var errRemoved = errors.New("camera removed from the configuration")
 
-// Policy says when a camera runs and how long viewers wait for it.
-type Policy struct {
-	Warm         bool          // keep it running without viewers
-	IdleAfter    time.Duration // close it so long after the last claim that holds
-	StartTimeout time.Duration // how long a viewer waits for a picture
-	Title        string        // for people; empty: the name
+// Config is what a Relay works with.
+type Config struct {
+	Sessions *session.Registry
+	Access   *auth.Access
+	Hooks    Hooks       // nil: there are none
+	Sources  Sources     // needed where Hooks may answer with a source
+	Observe  func(Event) // called with everything that happens, must not block; nil: nobody listens
+	// NotFoundTimeout is how long viewers of an unknown name wait in all for the
+	// hook and for the path; 0: 10 s.
+	NotFoundTimeout time.Duration
 }
 
 // Relay holds the paths.
 type Relay struct {
-	sessions *session.Registry
-	access   *auth.Access
-	log      *slog.Logger
+	Config
+	log    *slog.Logger
+	asking sync.WaitGroup // for the goroutines of queries
 
-	mu    sync.Mutex // guards paths
-	paths map[string]*Path
+	mu      sync.Mutex // guards what follows
+	paths   map[string]*Path
+	queries map[string]*query
+	closed  bool // Run has returned: nothing is asked any more
 }
 
 // New returns a Relay without paths.
-func New(sessions *session.Registry, access *auth.Access, log *slog.Logger) *Relay {
-	return &Relay{sessions: sessions, access: access, log: log, paths: make(map[string]*Path)}
+func New(cfg Config, log *slog.Logger) *Relay {
+	if cfg.Observe == nil {
+		cfg.Observe = func(Event) {}
+	}
+	return &Relay{Config: cfg, log: log, paths: make(map[string]*Path), queries: make(map[string]*query)}
 }
 
-// Put creates the path or gives it a new policy. Its stream, its viewers and
-// its camera's connection are not touched by a change of policy.
+// tick is how often it is looked at how the cameras are.
+const tick = time.Second
+
+// Run tells the observer how the cameras are until ctx is done, and returns
+// when nothing is asked of a hook any more.
+func (r *Relay) Run(ctx context.Context) error {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			for _, p := range r.Paths() {
+				p.Health()
+			}
+		case <-ctx.Done():
+			r.mu.Lock()
+			r.closed = true
+			for _, q := range r.queries {
+				q.cancel()
+			}
+			r.mu.Unlock()
+			r.asking.Wait()
+			return ctx.Err()
+		}
+	}
+}
+
+// Put creates the path or gives it a new policy, and lets in who waits for a
+// path of that name. Its stream, its viewers and its camera's connection are
+// not touched by a change of policy.
 func (r *Relay) Put(name string, policy Policy) *Path {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.paths[name]
 	if p == nil {
-		p = newPath(name, r.log)
+		p = newPath(name, r)
 		r.paths[name] = p
 	}
 	p.setPolicy(policy)
+	if q := r.queries[name]; q != nil {
+		r.answer(q, nil)
+	}
 	return p
 }
 
@@ -73,8 +112,32 @@ func (r *Relay) Drop(name string) {
 	if p == nil {
 		return
 	}
-	r.sessions.KickPath(name, errRemoved)
+	p.leave(errRemoved.Error())
+	r.kick(name, errRemoved)
 	p.stream.Close()
+}
+
+// kick ends all sessions of a path.
+func (r *Relay) kick(name string, reason error) {
+	for _, s := range r.Sessions.List() {
+		if s.Path == name {
+			s.Kick("camrelay", reason.Error())
+		}
+	}
+}
+
+// retire removes a runtime path that nobody wants, and tells whether it has.
+func (r *Relay) retire(p *Path) bool {
+	r.mu.Lock()
+	if r.paths[p.name] != p || !p.expire(time.Now()) {
+		r.mu.Unlock()
+		return false
+	}
+	delete(r.paths, p.name)
+	r.mu.Unlock()
+	r.kick(p.name, ErrExpired)
+	p.stream.Close()
+	return true
 }
 
 // Path returns the path of that name, nil if there is none.
@@ -96,11 +159,25 @@ func (r *Relay) Paths() []*Path {
 	return all
 }
 
+// Claim is Path.Claim for whoever knows a name only; ok is false if there is no
+// such path.
+func (r *Relay) Claim(name string, c Claim) (release func(), ok bool) {
+	p := r.Path(name)
+	if p == nil {
+		return nil, false
+	}
+	id, err := p.claim(c)
+	if err != nil {
+		return nil, false
+	}
+	return sync.OnceFunc(func() { p.unclaim(id) }), true
+}
+
 // Viewable returns the paths that the request may see, by name, or the error
 // of View. The request's Path is ignored.
 func (r *Relay) Viewable(req hub.Request) ([]*Path, error) {
 	req.Path = ""
-	who, err := r.access.View(req)
+	who, err := r.Access.View(req)
 	if err != nil {
 		return nil, err
 	}
@@ -108,48 +185,55 @@ func (r *Relay) Viewable(req hub.Request) ([]*Path, error) {
 }
 
 // Subscribe is the one door for every server: it authorises the request, finds
-// the path, starts its camera if need be, waits until there is media, and
-// registers the session. It implements hub.Opener.
+// the path or asks the hook for one, starts its camera if need be, waits until
+// there is media, and registers the session. It implements hub.Opener.
 func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
-	who, err := r.access.View(req)
+	who, err := r.Access.View(req)
 	if err != nil {
 		return nil, err
 	}
-	p := r.Path(req.Path)
-	if p == nil {
-		return nil, hub.ErrNotFound
+	p, id, err := r.enter(ctx, req)
+	if err != nil {
+		return nil, err
 	}
-	release := p.Claim(Claim{Kind: ClaimViewer, By: req.Protocol + " " + req.Remote, Starts: true, Holds: true})
 	if err := p.waitReady(ctx); err != nil {
-		release()
+		p.unclaim(id)
 		return nil, err
 	}
 	sub := &hub.Subscription{Stream: p.stream}
-	s, sctx := r.sessions.Open(context.WithoutCancel(ctx), session.Info{
+	s, sctx := r.Sessions.Open(context.WithoutCancel(ctx), session.Info{
 		Kind: session.Viewer, Protocol: req.Protocol, Path: req.Path,
 		Remote: req.Remote, UserAgent: req.UserAgent, User: who.Name,
 	}, func() (read, wrote uint64) { return 0, sub.Sent.Load() })
+	p.identify(id, s.ID)
 	log := r.log.With("cam", req.Path, "protocol", req.Protocol, "remote", req.Remote, "session", s.ID)
 	log.Info("viewer joined")
 	sub.ID, sub.Context = s.ID, sctx
 	sub.Close = func(reason error) {
 		if s.Close(reason) {
-			release()
+			p.unclaim(id)
 			log.Info("viewer left", "reason", session.End(reason), "bytes", sub.Sent.Load())
 		}
 	}
 	// The rules may have changed meanwhile; from here on whoever changes them finds the session.
-	if _, err := r.access.View(req); err != nil {
+	if _, err := r.Access.View(req); err != nil {
 		sub.Close(err)
 		return nil, err
 	}
 	return sub, nil
 }
 
-// unavailable is hub.ErrUnavailable with the reason in words.
-func unavailable(reason string) error {
-	if reason == "" {
-		reason = "still starting"
+// enter finds the path and claims it for a viewer.
+func (r *Relay) enter(ctx context.Context, req hub.Request) (*Path, uint64, error) {
+	c := Claim{Kind: ClaimViewer, By: req.Protocol + " " + req.Remote, Starts: true, Holds: true}
+	for {
+		p, err := r.find(ctx, req)
+		if err != nil {
+			return nil, 0, err
+		}
+		id, err := p.claim(c)
+		if !errors.Is(err, hub.ErrEnded) { // else the path has gone meanwhile
+			return p, id, err
+		}
 	}
-	return fmt.Errorf("%w: %s", hub.ErrUnavailable, reason)
 }

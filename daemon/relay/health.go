@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"time"
+
+	"camrelay/daemon/health"
+	"camrelay/daemon/supervise"
+)
+
+// Health is how a camera is, in one word and in detail.
+type Health struct {
+	// State is warm, degraded, stalled, or, of a camera that does not deliver,
+	// its phase: idle, starting, reconnecting, failed, stopped. A connection that
+	// has just begun to deliver is starting.
+	State      string
+	Warm       bool
+	Reason     string    // why it is not warm; why it was not last time, if it is
+	Since      time.Time // of State
+	Conditions []health.Condition
+}
+
+// The words of Health.State that are no phases.
+const (
+	StateWarm     = "warm"
+	StateDegraded = "degraded" // media arrives, and something is wrong with it
+	StateStalled  = "stalled"
+)
+
+// Health returns how the camera is now, and a channel that is closed when that,
+// its state or its claims may have changed. What depends on time alone changes
+// while Relay.Run looks.
+func (p *Path) Health() (Health, <-chan struct{}) {
+	now := time.Now()
+	stats := p.stream.Meter.Stats(now)
+	tracks, _ := p.stream.Tracks()
+	p.mu.Lock()
+	h := p.judge(now, func() health.Verdict {
+		return p.facts(stats, tracks).Judge(now, p.policy.stalledAfter())
+	}, stats.LastPacket)
+	was := p.was
+	p.was = h
+	if was.State != h.State || len(was.Conditions) != len(h.Conditions) {
+		p.notify()
+	}
+	changed := p.changed
+	p.mu.Unlock()
+	for _, c := range unlike(h.Conditions, was.Conditions) {
+		p.log.Warn("camera is not well", "condition", c.Name, "reason", c.Text)
+		p.relay.Observe(Event{Type: HealthRaised, At: now, Path: p.name, Reason: c.Text, Condition: c})
+	}
+	for _, c := range unlike(was.Conditions, h.Conditions) {
+		p.log.Info("camera has recovered", "condition", c.Name)
+		p.relay.Observe(Event{Type: HealthCleared, At: now, Path: p.name, Reason: c.Text, Condition: c})
+	}
+	return h, changed
+}
+
+// judge puts state and verdict together. mu is held.
+func (p *Path) judge(now time.Time, verdict func() health.Verdict, media time.Time) Health {
+	h := Health{State: string(p.state.Phase), Reason: reasonOf(p.state), Since: p.state.Since}
+	switch p.state.Phase {
+	case supervise.Active:
+		v := verdict()
+		h.Warm, h.Conditions, h.Reason = v.Warm, v.Conditions, p.state.Reason
+		switch {
+		case v.Warm:
+			h.State = StateWarm
+		case v.Has(health.Stalled):
+			h.State = StateStalled
+		case len(v.Conditions) > 0:
+			h.State = StateDegraded
+		default:
+			h.State, h.Reason = string(supervise.Starting), "the first key frame is still to come"
+		}
+		if len(v.Conditions) > 0 {
+			h.Reason = v.Conditions[0].Text
+		}
+		h.Since = now
+		if h.State == p.was.State && (!p.was.Since.Before(p.state.Since) || h.State == string(supervise.Starting)) {
+			h.Since = p.was.Since
+		}
+	case supervise.Starting, supervise.Reconnecting, supervise.Failed:
+		if p.state.Reason != "" && p.state.Phase != supervise.Starting {
+			h.Reason = p.state.Reason
+		}
+		since := p.wanted
+		if media.After(since) {
+			since = media
+		}
+		if now.Sub(since) >= p.policy.stalledAfter() {
+			h.Conditions = []health.Condition{{Name: health.Offline, Text: h.Reason, Since: since}}
+		}
+	case supervise.Idle, supervise.Stopped:
+	}
+	return h
+}
+
+// unlike returns what is in a and not in b, by name.
+func unlike(a, b []health.Condition) []health.Condition {
+	var all []health.Condition
+	for _, c := range a {
+		if !(health.Verdict{Conditions: b}).Has(c.Name) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
