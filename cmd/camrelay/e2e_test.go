@@ -64,12 +64,12 @@ type box struct {
 // name are put on free loopback ports.
 func startBox(t testing.TB, config string) *box {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), ended: make(chan struct{}), log: &lockedBuffer{}}
+	b := &box{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
 	runtime, err := os.MkdirTemp("/dev/shm", "camrelay-e2e-")
-	b.runtime = runtime
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.runtime = runtime
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	socket := filepath.Join(runtime, "api.sock")
 	b.client = &http.Client{Transport: asAdmin{&http.Transport{
@@ -80,17 +80,6 @@ func startBox(t testing.TB, config string) *box {
 		DisableKeepAlives: true,
 	}}}
 	b.write(config)
-	b.cmd = exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", runtime,
-		"--state-dir", filepath.Join(b.dir, "state"))
-	b.cmd.Stderr, b.cmd.Stdout = b.log, b.log
-	b.cmd.Env = append(os.Environ(), "GORACE=exitcode=0")
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		b.cmd.Wait()
-		close(b.ended)
-	}()
 	t.Cleanup(func() {
 		b.stop()
 		b.checkRaces()
@@ -98,8 +87,27 @@ func startBox(t testing.TB, config string) *box {
 			t.Logf("daemon's log:\n%s", b.log.tail(8000))
 		}
 	})
-	eventually(t, 20*time.Second, "the API answers", func() error { _, err := b.status(); return err })
+	b.launch()
 	return b
+}
+
+// launch starts the process and waits until it answers.
+func (b *box) launch() {
+	b.t.Helper()
+	cmd := exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", b.runtime,
+		"--state-dir", filepath.Join(b.dir, "state"))
+	cmd.Stderr, cmd.Stdout = b.log, b.log
+	cmd.Env = append(os.Environ(), "GORACE=exitcode=0")
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	b.cmd, b.ended = cmd, ended
+	eventually(b.t, 20*time.Second, "the API answers", func() error { _, err := b.status(); return err })
 }
 
 // checkRaces fails on every race that the detector has reported.
