@@ -57,6 +57,7 @@ type Info struct {
 	Kind      Kind
 	Protocol  string // see Protocols; any case, rtsps and rtmps count as RTSP and RTMP
 	Path      string // name of the stream
+	Push      string // name of the push; empty for all others
 	URL       string // of the camera or upstream, without secrets; empty for viewers
 	Remote    string // host:port
 	UserAgent string

@@ -111,8 +111,9 @@ func TestL7_TheReasonTellsWhoEndedIt(t *testing.T) {
 			}
 			s.Close(tc.reason)
 			e := r.Ended()[0]
-			if e.Reason != tc.want || e.Detail != tc.detail || l.last.Session.Reason != tc.want {
-				t.Errorf("history %q (%q), event %q; want %q (%q)", e.Reason, e.Detail, l.last.Session.Reason, tc.want, tc.detail)
+			told := l.last.Session.Reason
+			if e.Reason != tc.want || e.Detail != tc.detail || told != tc.want {
+				t.Errorf("history %q (%q), event %q; want %q (%q)", e.Reason, e.Detail, told, tc.want, tc.detail)
 			}
 		})
 	}
@@ -182,7 +183,7 @@ func TestL9_OpenedEqualsClosed(t *testing.T) {
 var lalKeys = []string{
 	"session_id", "protocol", "base_type", "remote_addr", "start_time", "read_bytes_sum", "wrote_bytes_sum",
 	"bitrate_kbits", "read_bitrate_kbits", "write_bitrate_kbits",
-	"kind", "published", "path", "url", "user", "user_agent", "uptime_seconds", "state", "alive",
+	"kind", "published", "path", "push", "url", "user", "user_agent", "uptime_seconds", "state", "alive",
 }
 
 func TestL1_L10_EveryRowHasLalsNames(t *testing.T) {

@@ -23,7 +23,8 @@ type Stat struct {
 	Kind         Kind      `json:"kind"`
 	Published    *bool     `json:"published"` // nil: neither, see Kind.Published
 	Path         string    `json:"path"`
-	URL          string    `json:"url"` // without secrets
+	Push         string    `json:"push"` // name of the push, empty for all others
+	URL          string    `json:"url"`  // without secrets
 	Remote       string    `json:"remote_addr"`
 	User         string    `json:"user"`
 	UserAgent    string    `json:"user_agent"`
@@ -43,7 +44,7 @@ func (s *Session) Stat(now time.Time) Stat {
 	read, wrote := s.counts()
 	st := Stat{
 		ID: s.ID, Protocol: s.Protocol, BaseType: s.Kind.BaseType(), Kind: s.Kind, Published: s.Kind.Published(),
-		Path: s.Path, URL: s.URL, Remote: s.Remote, User: s.User, UserAgent: s.UserAgent,
+		Path: s.Path, Push: s.Push, URL: s.URL, Remote: s.Remote, User: s.User, UserAgent: s.UserAgent,
 		Start: s.Start.Round(0), Uptime: now.Sub(s.Start).Seconds(), Read: read, Wrote: wrote,
 	}
 	s.mu.Lock()

@@ -86,6 +86,9 @@ func (k *keeper) attempt(ctx context.Context, first bool) error {
 	if kicked {
 		k.state.Attempt = 0
 	}
+	if k.state.Phase == Stopped {
+		k.to(Starting, resumed(kicked))
+	}
 	k.state.NextRetry = time.Time{}
 	k.state.Attempt++
 	k.report(k.state)
@@ -170,6 +173,10 @@ func (p *panicError) Error() string { return fmt.Sprintf("internal error: %v", p
 // attempt or, when all are used, waits for a retry.
 func (k *keeper) ended(ctx context.Context, err error) error {
 	now := time.Now()
+	if h, ok := errors.AsType[*Halt](err); ok {
+		k.halted(h, now)
+		return nil
+	}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		k.state.Panics++
 		if k.Log != nil {

@@ -1,0 +1,43 @@
+package supervise
+
+import (
+	"time"
+
+	"camrelay/media"
+)
+
+// Halt is the error of a run that somebody has ended on purpose. It is no
+// failure: the count of attempts begins again, and the histories of failures
+// stay as they are.
+type Halt struct {
+	Err error         // who and why
+	For time.Duration // the run is Stopped for so long or until a retry; 0: it is tried again soon
+}
+
+// Error is that of Err.
+func (h *Halt) Error() string { return h.Err.Error() }
+
+// Unwrap returns Err.
+func (h *Halt) Unwrap() error { return h.Err }
+
+// halted enters h into the state.
+func (k *keeper) halted(h *Halt, now time.Time) {
+	phase, pause := Stopped, h.For
+	if pause <= 0 {
+		phase, pause = Reconnecting, Backoff(1, media.ClassNetwork, random)
+	}
+	k.state.Attempt, k.state.NextRetry = 0, now.Add(pause)
+	if k.state.Phase == phase {
+		k.report(k.state)
+		return
+	}
+	k.to(phase, h.Error())
+}
+
+// resumed is why a run begins that was Stopped.
+func resumed(kicked bool) string {
+	if kicked {
+		return "retry"
+	}
+	return "the hold-off is over"
+}
