@@ -77,8 +77,8 @@ func planOf(cfg *config.Config, version string) plan {
 	}
 	for name, c := range cfg.Cameras {
 		warm := c.Keep == config.KeepWarm
-		p.paths[name] = relay.Policy{Warm: warm, IdleAfter: c.IdleAfter, StartTimeout: c.StartTimeout, Title: c.Title}
-		p.cameras[name] = cameraOf(c)
+		p.paths[name] = policyOf(c, cfg.StalledAfter)
+		p.cameras[name] = cameraOf(c, cfg.StalledAfter)
 		switch {
 		case !c.HLS || cfg.HLS.Mode == config.ModeOff:
 			p.hlsOff[name] = true
@@ -105,17 +105,31 @@ func accessOf(cfg *config.Config) auth.Rules {
 	return r
 }
 
-func cameraOf(c config.Camera) cameraSpec {
+func policyOf(c config.Camera, stalledAfter time.Duration) relay.Policy {
+	policy := relay.Policy{
+		Warm: c.Keep == config.KeepWarm, IdleAfter: c.IdleAfter, OnIdle: relay.OnIdle(c.OnIdle),
+		StartTimeout: c.StartTimeout, StalledAfter: stalledAfter, Title: c.Title,
+	}
+	if c.Keep == config.KeepHours {
+		policy.Schedule.Zone = c.Schedule.Zone
+		for i, w := range c.Schedule.Windows {
+			policy.Schedule.Windows[i] = relay.Window{Days: uint8(w.Days), From: w.From, To: w.To}
+		}
+	}
+	return policy
+}
+
+func cameraOf(c config.Camera, stalledAfter time.Duration) cameraSpec {
 	return cameraSpec{camera.Spec{
 		URL: c.URL, Username: c.Username, Password: c.Password, Transport: camera.Transport(c.Transport),
-		Fingerprint: c.TLS.Fingerprint, Insecure: c.TLS.Insecure,
+		Fingerprint: c.TLS.Fingerprint, Insecure: c.TLS.Insecure, MediaTimeout: stalledAfter,
 	}}
 }
 
 func pushOf(p config.Push, version string) pushSpec {
 	scheme, _, _ := strings.Cut(p.URL, "://")
 	spec := pushSpec{
-		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p),
+		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p), remote: remoteOf(p.URL),
 	}
 	if scheme == "srt" {
 		spec.srt = srtOf(p)

@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
 	"camrelay/media"
 	"camrelay/media/hub"
@@ -22,6 +25,7 @@ type pushSpec struct {
 	demand bool // the push starts and holds its camera
 	limit  int  // attempts, 0 for ever
 	shown  string
+	remote string // host:port
 	scheme string // key of targets
 	rtmp   rtmp.Spec
 	srt    srt.Spec
@@ -44,9 +48,11 @@ func targets() map[string]target {
 
 // pushes runs the pushes and remembers how they are.
 type pushes struct {
-	relay   *relay.Relay
-	log     *slog.Logger
-	targets map[string]target
+	relay    *relay.Relay
+	sessions *session.Registry
+	log      *slog.Logger
+	targets  map[string]target
+	holdOff  atomic.Int64 // time.Duration: how long a push rests that somebody has ended
 
 	mu    sync.Mutex // guards what follows
 	known map[string]*push
@@ -62,8 +68,10 @@ type push struct {
 
 type counts struct{ bytes, units, lost uint64 }
 
-func newPushes(r *relay.Relay, log *slog.Logger) *pushes {
-	return &pushes{relay: r, log: log, targets: targets(), known: make(map[string]*push)}
+func newPushes(r *relay.Relay, sessions *session.Registry, log *slog.Logger) *pushes {
+	p := &pushes{relay: r, sessions: sessions, log: log, targets: targets(), known: make(map[string]*push)}
+	p.holdOff.Store(int64(time.Minute))
+	return p
 }
 
 // run keeps one push going until ctx is done: the run function of its reconcile.Set.
@@ -78,10 +86,10 @@ func (p *pushes) run(ctx context.Context, name string, spec pushSpec) {
 	p.known[name] = mine
 	p.mu.Unlock()
 	defer p.forget(name, mine)
-	if spec.demand {
-		release := path.Claim(relay.Claim{Kind: relay.ClaimPush, By: name, Starts: true, Holds: true})
-		defer release()
-	}
+	release := path.Claim(relay.Claim{
+		ID: name, Kind: relay.ClaimPush, By: name, Starts: spec.demand, Holds: spec.demand,
+	})
+	defer release()
 	report := func(st supervise.State) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -96,7 +104,14 @@ func (p *pushes) run(ctx context.Context, name string, spec pushSpec) {
 			}
 			progress := media.NewProgress(active)
 			p.session(mine, progress)
-			return p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log)
+			s, ctx := p.sessions.Open(ctx, session.Info{
+				Kind: session.Push, Protocol: spec.scheme, Path: spec.camera, Push: name, URL: spec.shown, Remote: spec.remote,
+			}, func() (read, wrote uint64) {
+				wrote, _, _, _ = progress.Counts()
+				return 0, wrote
+			})
+			err := p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log)
+			return endRun(ctx, s, err, time.Duration(p.holdOff.Load()))
 		})
 }
 

@@ -212,28 +212,32 @@ func (l *ledger) count(kind ClaimKind) int {
 	return n
 }
 
+// counted is the kinds of which there may be many, in the singular and the plural.
+var counted = map[ClaimKind][]string{
+	ClaimKeepalive: {"keepalive", "keepalives"}, ClaimViewer: {"viewer", "viewers"}, ClaimPush: {"push", "pushes"},
+}
+
 // summary says in a line why the camera runs or not.
 func (l *ledger) summary() string {
 	if l.stop != nil {
 		return l.stop.String()
 	}
 	var all []string
+	counts := make(map[ClaimKind]int)
 	for _, c := range l.list() {
-		switch c.Kind {
-		case ClaimConfig, ClaimSchedule, ClaimHook:
+		switch {
+		case !c.Starts && !c.Holds:
+		case counted[c.Kind] == nil:
 			all = append(all, c.By)
-		case ClaimKeepalive, ClaimViewer, ClaimPush:
+		default:
+			counts[c.Kind]++
 		}
 	}
-	for kind, words := range map[ClaimKind][2]string{
-		ClaimKeepalive: {"keepalive", "keepalives"}, ClaimViewer: {"viewer", "viewers"}, ClaimPush: {"push", "pushes"},
-	} {
-		switch n := l.count(kind); n {
-		case 0:
-		case 1:
-			all = append(all, "1 "+words[0])
-		default:
-			all = append(all, fmt.Sprintf("%d %s", n, words[1]))
+	for kind, n := range counts {
+		if n == 1 {
+			all = append(all, "1 "+counted[kind][0])
+		} else {
+			all = append(all, fmt.Sprintf("%d %s", n, counted[kind][1]))
 		}
 	}
 	if len(all) == 0 {

@@ -117,7 +117,7 @@ func (r *Relay) Drop(name string) {
 	p.stream.Close()
 }
 
-// kick ends all sessions of a path.
+// kick ends all sessions of a path that has been removed.
 func (r *Relay) kick(name string, reason error) {
 	for _, s := range r.Sessions.List() {
 		if s.Path == name {
