@@ -6,7 +6,9 @@ import (
 	"sync"
 
 	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
+	"camrelay/media"
 	"camrelay/media/camera"
 )
 
@@ -16,16 +18,20 @@ const dials = 8
 
 // cameras pulls the cameras.
 type cameras struct {
-	relay *relay.Relay
-	log   *slog.Logger
-	dials *supervise.Limiter
+	relay    *relay.Relay
+	sessions *session.Registry
+	log      *slog.Logger
+	dials    *supervise.Limiter
 
 	mu      sync.Mutex // guards splices
 	splices map[string]*camera.Splice
 }
 
-func newCameras(r *relay.Relay, log *slog.Logger) *cameras {
-	return &cameras{relay: r, log: log, dials: supervise.NewLimiter(dials), splices: make(map[string]*camera.Splice)}
+func newCameras(r *relay.Relay, sessions *session.Registry, log *slog.Logger) *cameras {
+	return &cameras{
+		relay: r, sessions: sessions, log: log,
+		dials: supervise.NewLimiter(dials), splices: make(map[string]*camera.Splice),
+	}
 }
 
 // run pulls one camera while somebody wants it, until ctx is done: the run
@@ -37,11 +43,17 @@ func (c *cameras) run(ctx context.Context, name string, spec cameraSpec) {
 	}
 	log := c.log.With("cam", name)
 	splice := c.splice(name)
+	info := session.Info{
+		Kind: session.Pull, Protocol: "rtsp", Path: name, URL: media.RedactURL(spec.URL), Remote: remoteOf(spec.URL),
+	}
+	meter := &path.Stream().Meter
 	returned := func(ctx context.Context) bool { return camera.AwaitReturn(ctx, spec.Spec) }
 	// Its only error is that of ctx.
 	_ = path.Pull(ctx, supervise.Policy{Dials: c.dials, Returned: returned, Log: log},
 		func(ctx context.Context, active func()) error {
-			return camera.Run(ctx, spec.Spec, splice, path.Stream(), active, log)
+			before := meter.Bytes()
+			s, ctx := c.sessions.Open(ctx, info, func() (read, wrote uint64) { return meter.Bytes() - before, 0 })
+			return endRun(ctx, s, camera.Run(ctx, spec.Spec, splice, path.Stream(), active, log), 0)
 		})
 }
 

@@ -74,8 +74,8 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
 	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
 	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access}, log)
-	d.pushes = newPushes(d.relay, log)
-	d.cameras = newCameras(d.relay, log)
+	d.pushes = newPushes(d.relay, d.sessions, log)
+	d.cameras = newCameras(d.relay, d.sessions, log)
 	d.servers = newServers(d)
 	d.pushSet = reconcile.New(d.pushes.run)
 	d.cameraSet = reconcile.New(d.cameras.run)

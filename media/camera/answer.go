@@ -3,10 +3,12 @@ package camera
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
@@ -205,6 +207,9 @@ func (x *session) explain(err error) error {
 	}
 	if p := x.target.password; p != "" {
 		text = strings.ReplaceAll(text, p, "***")
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return media.Fail(class, media.EndedBy(media.ErrPeerClosed, "the camera closed the connection ("+text+")"))
 	}
 	return media.Fail(class, errors.New(text))
 }

@@ -118,6 +118,13 @@ func (m *Meter) at(t time.Time) *second {
 	return s
 }
 
+// Bytes returns the RTP bytes since the stream began.
+func (m *Meter) Bytes() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.st.Bytes
+}
+
 // Stats returns the figures as of now. Rates fall to 0 when nothing arrives.
 func (m *Meter) Stats(now time.Time) Stats {
 	m.mu.Lock()

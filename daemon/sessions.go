@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"time"
+
+	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
+	"camrelay/media"
+)
+
+// endRun closes the session of a run that has returned err, and returns what
+// its supervisor is to make of it. ctx is the session's. A run that somebody
+// has kicked is held off for so long.
+func endRun(ctx context.Context, s *session.Session, err error, holdOff time.Duration) error {
+	cause := context.Cause(ctx)
+	kicked, isKicked := errors.AsType[*session.Kicked](cause)
+	switch {
+	case isKicked:
+		err = &supervise.Halt{Err: kicked, For: holdOff}
+	case errors.Is(cause, context.Canceled):
+		err = cause
+	case cause != nil: // whoever wanted the run does not want it any more
+		err = media.EndedBy(media.ErrClosedHere, cause.Error())
+	}
+	s.Close(err)
+	return err
+}
+
+// ports are the default ports of what is dialled.
+var ports = map[string]string{"rtsp": "554", "rtsps": "322", "rtmp": "1935", "rtmps": "443"}
+
+// remoteOf returns the host:port that a URL names, empty if it names none.
+func remoteOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = ports[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
