@@ -45,6 +45,7 @@ type daemon struct {
 	relay    *relay.Relay
 	pushes   *pushes
 	cameras  *cameras
+	sources  *sources
 	servers  *servers
 	watcher  *watch.Watcher
 	salt     [16]byte // of the sums of secret files
@@ -73,14 +74,23 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
 	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
-	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access}, log)
+	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access, Sources: adder{d}}, log)
 	d.pushes = newPushes(d.relay, d.sessions, log)
 	d.cameras = newCameras(d.relay, d.sessions, log)
 	d.servers = newServers(d)
+	d.sources = newSources(d.relay, d.cameras, d.servers.removeHLS, log)
 	d.pushSet = reconcile.New(d.pushes.run)
 	d.cameraSet = reconcile.New(d.cameras.run)
 	d.hlsSet = reconcile.New(d.servers.packageHLS)
 	return d.run(ctx)
+}
+
+// adder is the daemon's sources for the relay, which is made before them.
+type adder struct{ d *daemon }
+
+// Add implements relay.Sources.
+func (a adder) Add(ctx context.Context, name string, source relay.Source) error {
+	return a.d.sources.Add(ctx, name, source)
 }
 
 // retryProblems is how often is tried again what was applied but does not work:
@@ -93,8 +103,9 @@ func (d *daemon) run(ctx context.Context) error {
 	defer cancel()
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	// Its only error is that of ctx.
+	// Their only errors are those of ctx.
 	wg.Go(func() { _ = d.sessions.Run(ctx) })
+	wg.Go(func() { _ = d.relay.Run(ctx) })
 	wg.Go(func() {
 		if err := d.watcher.Run(ctx, func() {
 			select {
@@ -194,6 +205,7 @@ func hashOf(sources []config.Source) string {
 // apply makes what runs equal the plan, and returns what could not be done.
 func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.applyAccess(p.access)
+	d.sources.configure(p.source, p.paths)
 	for name, policy := range p.paths {
 		d.relay.Put(name, policy)
 	}
@@ -208,7 +220,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.hlsSet.Apply(ctx, p.hls)
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {
-		if _, wanted := p.paths[path.Name()]; !wanted {
+		if _, wanted := p.paths[path.Name()]; !wanted && !d.sources.has(path.Name()) {
 			d.pushSet.Wait()
 			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
@@ -226,6 +238,7 @@ func (d *daemon) shutdown() {
 	d.servers.closeViewers()
 	d.hlsSet.Close()
 	d.cameraSet.Close()
+	d.sources.Close()
 	for _, path := range d.relay.Paths() {
 		d.relay.Drop(path.Name())
 	}

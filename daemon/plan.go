@@ -25,6 +25,7 @@ import (
 type plan struct {
 	access  auth.Rules
 	paths   map[string]relay.Policy
+	source  relay.Policy // of paths that are added at run time
 	cameras map[string]cameraSpec
 	hls     map[string]hlsSpec // packaged as long as the camera is warm
 	hlsOff  map[string]bool    // cameras without HLS
@@ -53,19 +54,27 @@ type apiSpec struct{ listen, socket string }
 // hlsLinger is how long HLS of an on-demand camera outlives its last viewer.
 const hlsLinger = 10 * time.Second
 
+// hlsStart bounds how long an HLS viewer waits for the first segment once the
+// camera delivers; for the camera it waits as long as its start_timeout says.
+const hlsStart = 30 * time.Second
+
 // planOf is pure: the same configuration gives the same plan. version is what
 // upstreams are told of this program.
 func planOf(cfg *config.Config, version string) plan {
 	spec := hlsSpec{
 		Config: hls.Config{
 			Segment: cfg.HLS.Segment, Part: cfg.HLS.Part, Window: cfg.HLS.Window,
-			StartTimeout: cfg.Defaults.StartTimeout, Linger: hlsLinger,
+			StartTimeout: hlsStart, Linger: hlsLinger,
 		},
 		budget: cfg.HLS.Budget, budgetPerCamera: cfg.HLS.BudgetPerCamera,
 	}
 	p := plan{
-		access:  accessOf(cfg),
-		paths:   make(map[string]relay.Policy),
+		access: accessOf(cfg),
+		paths:  make(map[string]relay.Policy),
+		source: relay.Policy{
+			Runtime: true, IdleAfter: cfg.Defaults.IdleAfter, StartTimeout: cfg.Defaults.StartTimeout,
+			StalledAfter: cfg.StalledAfter,
+		},
 		cameras: make(map[string]cameraSpec),
 		hls:     make(map[string]hlsSpec),
 		hlsOff:  make(map[string]bool),

@@ -21,6 +21,7 @@ type Config struct {
 	Started   time.Time
 	Access    *auth.Access
 	Relay     *relay.Relay
+	Sources   Sources
 	Sessions  *session.Registry
 	Pushes    func() []Push            // by name
 	Config    func() ConfigStatus      // of the files
@@ -62,6 +63,8 @@ func (s server) routes() []route {
 		{"GET /healthz", auth.None, s.healthz},
 		{"GET /v3/paths/list", auth.Read, s.pathsList},
 		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
+		{"POST /v3/config/paths/add/{name...}", auth.Admin, s.sourceAdd},
+		{"DELETE /v3/config/paths/delete/{name...}", auth.Admin, s.sourceRemove},
 		{"GET /v1/status", auth.Read, s.status},
 		{"GET /v1/config/status", auth.Read, s.configStatus},
 	}
