@@ -125,22 +125,7 @@ pushes:
 	if _, err := b.playlist("gate"); err != nil {
 		t.Error(err)
 	}
-	asked := time.Now()
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-b.ended:
-	case <-time.After(10 * time.Second):
-		t.Fatal("still there 10 s after SIGTERM")
-	}
-	// The promise is 5 s; it is a bound on lost data, not a speed.
-	if took := time.Since(asked); took > 5*time.Second {
-		t.Errorf("ended %v after SIGTERM, want at most 5 s", took)
-	}
-	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	b.checkEnd()
 	access, err := os.ReadFile(rtmp.dir + "/access.log")
 	if err != nil || !strings.Contains(string(access), "PUBLISH") {
 		t.Errorf("nginx has logged no publisher that left: %q, %v", access, err)
@@ -159,4 +144,51 @@ pushes:
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// checkEnd sends SIGTERM and fails unless the daemon exits with 0 in 5 s.
+func (b *box) checkEnd() {
+	b.t.Helper()
+	asked := time.Now()
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.t.Fatal(err)
+	}
+	select {
+	case <-b.ended:
+	case <-time.After(10 * time.Second):
+		b.t.Fatal("still there 10 s after SIGTERM")
+	}
+	// The promise is 5 s; it is a bound on lost data, not a speed.
+	if took := time.Since(asked); took > 5*time.Second {
+		b.t.Errorf("ended %v after SIGTERM, want at most 5 s", took)
+	}
+	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
+		b.t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// TestShutdownAmongTheDead ends the daemon while nobody around it answers: the
+// camera, both sinks and a viewer keep their sockets open and are silent.
+func TestShutdownAmongTheDead(t *testing.T) {
+	cams, rtmp, srt := startGstCams(t, "0"), startRTMPSink(t), startSRTSink(t)
+	b := startBox(t, fmt.Sprintf(`version: 1
+access: {view: open}
+cameras:
+  gate: {url: "%s", transport: tcp}
+pushes:
+  up-rtmp: {camera: gate, url: "%s"}
+  up-srt: {camera: gate, url: "%s"}
+`, cams.url("/h264"), rtmp.url("gate"), srt.url()))
+	b.awaitActive("gate")
+	b.awaitPush("up-rtmp", "active")
+	b.awaitPush("up-srt", "active")
+	viewer := startLongViewer(t, b.rtsp("gate"))
+	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	for _, p := range []*os.Process{viewer.cmd.Process, srt.cmd.Process, cams.cmd.Process, rtmp.cmd.Process} {
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Signal(syscall.SIGCONT) })
+	}
+	b.checkEnd()
 }
