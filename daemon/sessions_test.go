@@ -228,7 +228,7 @@ func TestL7_PullsTellWhyTheyEnded(t *testing.T) {
 		want   string // prefix
 	}{
 		{"a camera that hangs up", "", true, "peer_closed"},
-		{"a camera that answers with garbage", "no RTSP at all\r\n\r\n", false, "error:"},
+		{"a camera that answers with an error", "RTSP/1.0 500 No\r\nCSeq: 1\r\n\r\n", false, "error:"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newParts(t, "gate")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
@@ -195,7 +196,7 @@ func (s *Server) endAll(reason error) {
 	s.endIf(func(*session) error { return reason })
 }
 
-var errQuiet = errors.New("no request for one and a half target durations")
+var errQuiet = media.EndedBy(media.ErrPeerClosed, "no request for one and a half target durations")
 
 // sweep ends what nobody uses and tells whether there is anything left to be
 // swept.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/url"
 	"sync/atomic"
+
+	"camrelay/media"
 )
 
 // Errors of an Opener, to be tested with errors.Is.
@@ -13,7 +15,7 @@ var (
 	ErrDenied      = errors.New("authentication required")        // 401
 	ErrForbidden   = errors.New("not allowed")                    // 403
 	ErrUnavailable = errors.New("the camera delivers no picture") // 503, worth another try
-	ErrEnded       = errors.New("the stream has ended")
+	ErrEnded       = media.EndedBy(media.ErrClosedHere, "the stream has ended")
 )
 
 // Request is what a server knows about somebody who wants a stream.

@@ -228,7 +228,7 @@ func (d *door) command(b []byte) error {
 	case "onStatus":
 		return d.status(st)
 	case "close":
-		return errors.New("the server closes the connection")
+		return errClosed
 	}
 	return nil
 }

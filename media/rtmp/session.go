@@ -77,7 +77,7 @@ func (c *session) unpublished(err error) error {
 }
 
 // errClosed is the end of a session that the server did not explain.
-var errClosed = errors.New("the server closed the connection")
+var errClosed = media.EndedBy(media.ErrPeerClosed, "the server closed the connection")
 
 // early is how soon after a publication began the end of the connection means
 // that it was not wanted: some servers accept it before they look who asks.

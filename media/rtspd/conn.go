@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -126,6 +128,7 @@ type conn struct {
 	release func()
 	timeout time.Duration // of writes
 	in      inbound       // belongs to the reading goroutine
+	lost    atomic.Value  // of error: why nothing more could be read
 
 	mu     sync.Mutex // guards writing, so that frames stay whole, and what follows
 	armed  time.Time  // when the deadline was set
@@ -137,10 +140,29 @@ type conn struct {
 func (c *conn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.TCPConn.Read(b)
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			c.lost.CompareAndSwap(nil, lostError{err})
+		}
 		if n = c.in.requests(b[:n]); n > 0 || err != nil || len(b) == 0 {
 			return n, err
 		}
 	}
+}
+
+// lostError lets an atomic.Value hold errors of any type.
+type lostError struct{ error }
+
+// why says why the connection has ended if we have not closed it: gortsplib
+// closes it when it can make nothing of a request.
+func (c *conn) why() error {
+	lost, ok := c.lost.Load().(lostError)
+	switch {
+	case !ok:
+		return errGarbage
+	case errors.Is(lost, os.ErrDeadlineExceeded):
+		return errTimeout
+	}
+	return errClosed
 }
 
 // Write sends a response of gortsplib's.

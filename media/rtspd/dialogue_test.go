@@ -92,6 +92,9 @@ func TestEndsOfASession(t *testing.T) {
 		"the viewer leaves without a word": {
 			func(_ *site, p *player, _ *hub.Stream) { p.conn.Close() }, errClosed,
 		},
+		"garbage ends the session": {
+			func(_ *site, p *player, _ *hub.Stream) { fmt.Fprint(p.conn, "no RTSP at all\r\n\r\n") }, errGarbage,
+		},
 	} {
 		for _, transport := range []string{"TCP", "UDP"} {
 			t.Run(name+", "+transport, func(t *testing.T) {

@@ -68,8 +68,8 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 	h.mu.Lock()
 	delete(h.clients, c)
 	h.mu.Unlock()
-	c.close(errClosed)
-	c.leave(errClosed)
+	c.close(c.conn.why())
+	c.leave(c.conn.why())
 }
 
 // OnRequest implements gortsplib.ServerHandlerOnRequest.
@@ -196,7 +196,7 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 	if c == nil {
 		return // never set up
 	}
-	reason := errClosed
+	reason := c.conn.why()
 	var torn liberrors.ErrServerSessionTornDown
 	var late liberrors.ErrServerSessionTimedOut
 	switch {

@@ -32,20 +32,22 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
 // Why sessions end, as given to Subscription.Close, besides the cause of the
 // subscription's own context and hub.ErrEnded.
 var (
-	errClosed   = errors.New("the viewer closed the connection")
-	errTeardown = errors.New("the viewer ended the session")
+	errClosed   = media.EndedBy(media.ErrPeerClosed, "the viewer closed the connection")
+	errTeardown = media.EndedBy(media.ErrPeerClosed, "the viewer ended the session")
 	errTimeout  = errors.New("the viewer gave no sign of life")
 	errSlow     = errors.New("the viewer took no data for too long")
-	errChanged  = errors.New("the camera changed its tracks")
-	errShutdown = errors.New("the server stops")
+	errGarbage  = errors.New("the viewer sent what is no proper request")
+	errChanged  = media.EndedBy(media.ErrClosedHere, "the camera changed its tracks")
+	errShutdown = media.EndedBy(media.ErrClosedHere, "the server stops")
 	errPaused   = errors.New("the viewer pauses")
-	errReplaced = errors.New("the viewer asked for another stream")
+	errReplaced = media.EndedBy(media.ErrPeerClosed, "the viewer asked for another stream")
 )
 
 // Limits that apply where Config says nothing.

@@ -70,7 +70,7 @@ func CheckLibrary() error {
 
 var (
 	errFull = errors.New("the send buffer is full")
-	errLost = errors.New("the upstream closed the connection or stopped answering")
+	errLost = media.EndedBy(media.ErrPeerClosed, "the upstream closed the connection or stopped answering")
 )
 
 // link is one SRT connection. None of its methods waits, except dial.
