@@ -10,8 +10,9 @@ import (
 
 // Bounds of an access unit. What is beyond them is dropped and counted.
 const (
-	maxSize = 8 << 20 // bytes; key frames of 4.3 MB have been seen
-	maxNALs = 1024
+	maxSize  = 8 << 20 // bytes; key frames of 4.3 MB have been seen
+	maxNALs  = 1024
+	maxParts = 1 << 14 // of a fragmented NAL unit; each holds on to its packet
 )
 
 // Sequence numbers (RFC 3550 §A.1).

@@ -49,6 +49,25 @@ func pack(packets []sent) []byte {
 	return b
 }
 
+// checkHeld fails if what the decoder holds is over its limits, in bytes or in
+// pieces, each of which keeps a packet in memory.
+func checkHeld(t *testing.T, d *Decoder) {
+	t.Helper()
+	v, ok := d.assembly.(*video)
+	if !ok {
+		t.Fatalf("%T assembles video", d.assembly)
+	}
+	if n := len(v.parts.parts); n > min(v.parts.size, maxParts) || v.size+v.parts.size > maxSize {
+		t.Errorf("%d parts of %d bytes are held beside %d", n, v.parts.size, v.size)
+	}
+	if n := len(v.lead.nals); n > min(v.lead.size, maxNALs) || v.lead.size > maxSize {
+		t.Errorf("%d NAL units of %d bytes wait for their picture", n, v.lead.size)
+	}
+	if n := len(v.nals); n > min(v.size, maxNALs) {
+		t.Errorf("a picture of %d bytes has %d NAL units", v.size, n)
+	}
+}
+
 func fuzzVideo(f *testing.F, c media.Codec) {
 	track := media.Track{Kind: media.KindVideo, Codec: c, ClockRate: 90000}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -82,6 +101,7 @@ func fuzzVideo(f *testing.F, c media.Codec) {
 			Params(c, p, nil)
 			aus, _ := d.Decode(nil, p, time.Unix(int64(i+1), 0))
 			check(aus)
+			checkHeld(t, d)
 		}
 		check(d.Flush(nil))
 		if total > 2*len(before)+4*len(packets) {
@@ -106,6 +126,14 @@ func FuzzH264(f *testing.F) {
 	f.Add(pack([]sent{
 		{ts: 1, payload: "\x00\x00\x00\x01" + sps + "\x00\x00\x01" + idr},
 		{ts: 2, payload: "\x7a\x00\x03\x00\x04\x00\x00\x00" + p1},
+	}))
+	f.Add(pack([]sent{
+		{ts: 1, payload: "\x7c\x85\x88i"},
+		{ts: 1, payload: "\x7c\x05"},
+		{ts: 1, payload: "\x7c\x05"},
+		{ts: 1, payload: "\x7c\x05"},
+		{ts: 1, payload: "\x7c\x05"},
+		{ts: 1, marker: true, payload: "\x7c\x45"},
 	}))
 	fuzzVideo(f, media.CodecH264)
 }

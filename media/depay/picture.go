@@ -138,7 +138,11 @@ func (f *fragments) begin(header []byte) {
 	f.size = f.n
 }
 
+// add takes the next part. One without a byte may still be the end.
 func (f *fragments) add(part []byte) {
+	if len(part) == 0 {
+		return
+	}
 	f.parts = append(f.parts, part)
 	f.size += len(part)
 }

@@ -91,11 +91,20 @@ func TestLimitsOfAnAccessUnit(t *testing.T) {
 		}
 		return append(out, sent{ts: 2, marker: true, payload: p1})
 	}
+	pieces := func(n int) []sent {
+		out := []sent{{ts: 1, payload: "\x7c\x85\x88"}}
+		for range n - 2 {
+			out = append(out, sent{ts: 1, payload: "\x7c\x05x"})
+		}
+		return append(out, sent{ts: 1, marker: true, payload: "\x7c\x45x"}, sent{ts: 2, marker: true, payload: p1})
+	}
 	for _, tc := range []struct {
 		name    string
 		packets []sent
 		want    int
 	}{
+		{"a NAL unit of 16384 parts passes", pieces(maxParts), 2},
+		{"one of 16385 is dropped, what follows is not", pieces(maxParts + 1), 1},
 		{"8 MB pass", big(8_000_000), 2},
 		{"9 MB are dropped, what follows is not", big(9_000_000), 1},
 		{"1024 NAL units pass", many(maxNALs), 2},
@@ -105,6 +114,48 @@ func TestLimitsOfAnAccessUnit(t *testing.T) {
 			got := decode(t, &trackH264, wire(tc.packets), true)
 			if len(got) != tc.want || got[len(got)-1].RTP != 2 || got[len(got)-1].Lost != (tc.want == 1) {
 				t.Errorf("got %d access units, last %d lost %v", len(got), got[len(got)-1].RTP, got[len(got)-1].Lost)
+			}
+		})
+	}
+}
+
+func TestEmptyFragmentsAreNotHeld(t *testing.T) {
+	for name, tc := range map[string]struct {
+		track             media.Track
+		begin, empty, end string
+		want              string
+	}{
+		"FU-A of H.264":                   {trackH264, "\x7c\x85\x88i", "\x7c\x05", "\x7c\x45dr", idr},
+		"FU-A of H.264, the end is empty": {trackH264, "\x7c\x85\x88idr", "\x7c\x05", "\x7c\x45", idr},
+		"FU of H.265": {
+			media.Track{Codec: media.CodecH265, ClockRate: 90000},
+			"\x62\x01\x93\x80i", "\x62\x01\x13", "\x62\x01\x53dr", "\x26\x01\x80idr",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := New(&tc.track)
+			if err != nil {
+				t.Fatal(err)
+			}
+			packets := []sent{{ts: 1, payload: tc.begin}}
+			for range 2 * maxParts {
+				packets = append(packets, sent{ts: 1, payload: tc.empty})
+			}
+			packets = append(packets, sent{ts: 1, marker: true, payload: tc.end})
+			var aus []AU
+			for _, p := range wire(packets) {
+				aus, err = d.Decode(aus, p, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkHeld(t, d)
+				if t.Failed() {
+					return
+				}
+			}
+			aus = d.Flush(aus)
+			if len(aus) != 1 || len(aus[0].Data) != 1 || string(aus[0].Data[0]) != tc.want {
+				t.Errorf("got %v", aus)
 			}
 		})
 	}

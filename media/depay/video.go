@@ -139,7 +139,7 @@ func (v *video) fragment(out []AU, h head, l *layout) ([]AU, error) {
 		}
 		return out, errFragment
 	}
-	if v.size+v.parts.size+len(l.body) > maxSize {
+	if v.size+v.parts.size+len(l.body) > maxSize || len(v.parts.parts) == maxParts {
 		v.parts.drop()
 		v.damage()
 		return out, errLimit
