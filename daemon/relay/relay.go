@@ -113,17 +113,8 @@ func (r *Relay) Drop(name string) {
 		return
 	}
 	p.leave(errRemoved.Error())
-	r.kick(name, errRemoved)
+	r.Sessions.KickPath(name, errRemoved)
 	p.stream.Close()
-}
-
-// kick ends all sessions of a path that has been removed.
-func (r *Relay) kick(name string, reason error) {
-	for _, s := range r.Sessions.List() {
-		if s.Path == name {
-			s.Kick("camrelay", reason.Error())
-		}
-	}
 }
 
 // retire removes a runtime path that nobody wants, and tells whether it has.
@@ -135,7 +126,7 @@ func (r *Relay) retire(p *Path) bool {
 	}
 	delete(r.paths, p.name)
 	r.mu.Unlock()
-	r.kick(p.name, ErrExpired)
+	r.Sessions.KickPath(p.name, ErrExpired)
 	p.stream.Close()
 	return true
 }
