@@ -110,7 +110,7 @@ var doors = []door{
 	{"github.com/fsnotify/fsnotify", "daemon/watch", "", "one room watches files"},
 	{"github.com/goccy/go-yaml", "daemon/config", "", "one room reads the file"},
 	{"github.com/google/renameio/v2", "daemon daemon/keepalive media/hls", "", "state is written by few"},
-	{"github.com/google/uuid", "daemon/session", "", "sessions are named in one place"},
+	{"github.com/google/uuid", "daemon/session daemon/keepalive", "", "sessions and leases are named where they are made"},
 	{"github.com/coreos/go-systemd/v22", "systemd hal/...", "", "systemd is spoken to in one room"},
 	{
 		"github.com/pion/rtp", "media/camera media/rtspd media/depay media/testcam media/mediatest", "media/timeline",
