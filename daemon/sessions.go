@@ -17,10 +17,10 @@ import (
 // has kicked is held off for so long.
 func endRun(ctx context.Context, s *session.Session, err error, holdOff time.Duration) error {
 	cause := context.Cause(ctx)
-	kicked, isKicked := errors.AsType[*session.Kicked](cause)
+	kicked, isKicked := errors.AsType[*session.KickError](cause)
 	switch {
 	case isKicked:
-		err = &supervise.Halt{Err: kicked, For: holdOff}
+		err = &supervise.HaltError{Err: kicked, For: holdOff}
 	case errors.Is(cause, context.Canceled):
 		err = cause
 	case cause != nil: // whoever wanted the run does not want it any more

@@ -14,11 +14,11 @@ import (
 // errClosed is the cause of a session's context once it has been closed.
 var errClosed = errors.New("the session has ended")
 
-// ErrKicked is what every *Kicked is, for errors.Is.
+// ErrKicked is what every *KickError is, for errors.Is.
 var ErrKicked = errors.New("terminated")
 
-// Kicked is the cause of a session's context when somebody has ended it.
-type Kicked struct {
+// KickError is the cause of a session's context when somebody has ended it.
+type KickError struct {
 	By     string // who
 	Reason string // why; may be empty
 
@@ -26,18 +26,18 @@ type Kicked struct {
 }
 
 // Error names who and why.
-func (k *Kicked) Error() string {
+func (k *KickError) Error() string {
 	if k.Reason == "" {
 		return "terminated by " + k.By
 	}
 	return "terminated by " + k.By + ": " + k.Reason
 }
 
-// Is makes every Kicked an ErrKicked.
-func (k *Kicked) Is(target error) bool { return target == ErrKicked }
+// Is makes every KickError an ErrKicked.
+func (k *KickError) Is(target error) bool { return target == ErrKicked }
 
 // Unwrap returns the error that KickPath was given.
-func (k *Kicked) Unwrap() error { return k.err }
+func (k *KickError) Unwrap() error { return k.err }
 
 // Ended is a session that has ended.
 type Ended struct {
@@ -55,11 +55,11 @@ const self = "camrelay"
 const maxReason = 400
 
 // End says in words why a session has ended: peer_closed, closed_by_us(WHO) or
-// error:TEXT. closed_by_us is for a *Kicked and its like in the chain of err:
+// error:TEXT. closed_by_us is for a *KickError and its like in the chain of err:
 // media.ErrClosedHere and a context that was cancelled. A nil error is a peer
 // that has left.
 func End(err error) string {
-	if k, ok := errors.AsType[*Kicked](err); ok {
+	if k, ok := errors.AsType[*KickError](err); ok {
 		return "closed_by_us(" + k.By + ")"
 	}
 	switch {
@@ -85,7 +85,7 @@ func left(err error) bool {
 
 // detail is what End leaves out.
 func detail(err error) string {
-	if k, ok := errors.AsType[*Kicked](err); ok {
+	if k, ok := errors.AsType[*KickError](err); ok {
 		return k.Reason
 	}
 	if err == nil {

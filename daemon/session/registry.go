@@ -49,8 +49,11 @@ type Registry struct {
 	tallies        map[string]*tally // by path
 }
 
-// tally is what the viewers of a path were sent by sessions that have ended.
-type tally struct{ sent uint64 }
+// tally is what the viewers of a path were sent.
+type tally struct {
+	sent  uint64 // by sessions that have ended
+	shown uint64 // the most that Sent has said
+}
 
 // NewRegistry returns an empty registry. observe is told of each session that
 // opens and closes, from the goroutine that does it; it must not block. It may
@@ -195,7 +198,7 @@ func (r *Registry) Totals() (opened, closed uint64) {
 }
 
 // Sent returns the bytes sent to viewers of a path since it was there, those
-// that have left included.
+// that have left included. It never falls.
 func (r *Registry) Sent(path string) uint64 {
 	r.mu.Lock()
 	t := r.tallies[path]
@@ -215,7 +218,10 @@ func (r *Registry) Sent(path string) uint64 {
 		_, wrote := s.counts()
 		sum += wrote
 	}
-	return sum
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.shown = max(t.shown, sum) // bytes that leave while a session closes are not in its account
+	return t.shown
 }
 
 // KickPath kicks all sessions of a path that has been removed, and drops what
@@ -227,7 +233,7 @@ func (r *Registry) KickPath(path string, reason error) {
 	r.mu.Unlock()
 	for _, s := range r.sessions() {
 		if s.Path == path {
-			s.kick(&Kicked{By: self, Reason: reason.Error(), err: reason})
+			s.kick(&KickError{By: self, Reason: reason.Error(), err: reason})
 		}
 	}
 }

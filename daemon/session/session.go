@@ -76,7 +76,7 @@ type Session struct {
 	counts func() (read, wrote uint64)
 
 	mu     sync.Mutex // guards what follows
-	kicked *Kicked    // nil until Kick
+	kicked *KickError // nil until Kick
 	closed bool
 	moved  time.Time // when media was last seen to move, zero if never
 	read   rate
@@ -87,12 +87,12 @@ type Session struct {
 func (s *Session) Counts() (read, wrote uint64) { return s.counts() }
 
 // Kick asks the session to end, whatever it does at the moment, and returns
-// without waiting. Its context is done from then on, with a *Kicked as cause.
+// without waiting. Its context is done from then on, with a *KickError as cause.
 // Of all callers one gets true; a session that has ended is not kicked. by is
 // who did it, reason why; both are shown to people.
-func (s *Session) Kick(by, reason string) bool { return s.kick(&Kicked{By: by, Reason: reason}) }
+func (s *Session) Kick(by, reason string) bool { return s.kick(&KickError{By: by, Reason: reason}) }
 
-func (s *Session) kick(k *Kicked) bool {
+func (s *Session) kick(k *KickError) bool {
 	s.mu.Lock()
 	if s.kicked != nil || s.closed {
 		s.mu.Unlock()

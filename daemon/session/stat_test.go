@@ -93,9 +93,10 @@ func TestL11_BitrateIsRightAgainAfterARest(t *testing.T) {
 		s, _ := r.Open(t.Context(), Info{Kind: Viewer}, func() (uint64, uint64) { return 0, sum.Load() })
 		defer s.Close(nil)
 		for range 3 {
+			time.Sleep(300 * time.Millisecond) // no tick falls on a burst
 			flow, freeze := context.WithCancel(t.Context())
 			go source(flow, &sum, 250_000, time.Second)
-			time.Sleep(10*time.Second + time.Millisecond)
+			time.Sleep(10*time.Second + 100*time.Millisecond)
 			if got := s.Stat(time.Now()).Bitrate; got != 2000 {
 				t.Errorf("%d kbit/s, want 2000", got)
 			}

@@ -6,22 +6,22 @@ import (
 	"camrelay/media"
 )
 
-// Halt is the error of a run that somebody has ended on purpose. It is no
+// HaltError is the error of a run that somebody has ended on purpose. It is no
 // failure: the count of attempts begins again, and the histories of failures
 // stay as they are.
-type Halt struct {
+type HaltError struct {
 	Err error         // who and why
 	For time.Duration // the run is Stopped for so long or until a retry; 0: it is tried again soon
 }
 
 // Error is that of Err.
-func (h *Halt) Error() string { return h.Err.Error() }
+func (h *HaltError) Error() string { return h.Err.Error() }
 
 // Unwrap returns Err.
-func (h *Halt) Unwrap() error { return h.Err }
+func (h *HaltError) Unwrap() error { return h.Err }
 
 // halted enters h into the state.
-func (k *keeper) halted(h *Halt, now time.Time) {
+func (k *keeper) halted(h *HaltError, now time.Time) {
 	phase, pause := Stopped, h.For
 	if pause <= 0 {
 		phase, pause = Reconnecting, Backoff(1, media.ClassNetwork, random)

@@ -44,7 +44,7 @@ func TestAHaltIsNoFailure(t *testing.T) {
 						if tc.retry {
 							time.AfterFunc(tc.hold/2, func() { retry <- struct{}{} })
 						}
-						return &Halt{Err: errors.New("terminated by alice"), For: tc.hold}
+						return &HaltError{Err: errors.New("terminated by alice"), For: tc.hold}
 					})
 				if !errors.Is(err, context.Canceled) || n != rounds || len(last.Errors) != 0 {
 					t.Errorf("%v after %d rounds, failures %v", err, n, last.Errors)

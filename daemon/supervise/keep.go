@@ -173,7 +173,7 @@ func (p *panicError) Error() string { return fmt.Sprintf("internal error: %v", p
 // attempt or, when all are used, waits for a retry.
 func (k *keeper) ended(ctx context.Context, err error) error {
 	now := time.Now()
-	if h, ok := errors.AsType[*Halt](err); ok {
+	if h, ok := errors.AsType[*HaltError](err); ok {
 		k.halted(h, now)
 		return nil
 	}
