@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"camrelay/media"
@@ -14,7 +15,8 @@ type Recipe[T any] struct {
 	Size   func(T) int
 	Start  func(T) bool
 	// New returns a fresh muxer: a function that turns one unit into zero or
-	// more entries, appended to out. It is called from one goroutine.
+	// more entries, appended to out. It is called from one goroutine. If it
+	// panics, the log ends with a *media.PanicError for those who read it.
 	New func() func(u *media.Unit, out []T) []T
 }
 
@@ -40,22 +42,30 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 		s.loops.Go(func() {
 			defer close(d.done)
 			defer units.Close()
-			defer d.log.Close()
-			mux(ctx, units, d.log, r.New())
+			err := mux(ctx, units, d.log, r.New)
+			s.mu.Lock()
+			s.unlist(r.Name, d) // whoever comes now gets a log that is fresh
+			s.mu.Unlock()
+			d.log.fail(err)
 		})
 	}
 	d.users++
 	return d.log, sync.OnceFunc(func() { drop(s, r.Name, d) })
 }
 
-// mux feeds out until the stream ends, ctx is done or out is given up.
-func mux[T any](ctx context.Context, units *Reader[*media.Unit], out *Log[T], step func(*media.Unit, []T) []T) {
+// mux feeds out until the stream ends, ctx is done or the muxer panics, and
+// returns how out is to end.
+func mux[T any](
+	ctx context.Context, units *Reader[*media.Unit], out *Log[T], start func() func(*media.Unit, []T) []T,
+) (err error) {
+	defer media.Contain(&err)
+	step := start()
 	var in [64]*media.Unit
 	var made []T
 	for {
 		n, lost, err := units.Read(ctx, in[:])
 		if err != nil {
-			return
+			return io.EOF
 		}
 		made = made[:0]
 		for i, u := range in[:n] {
@@ -76,12 +86,19 @@ func drop[T any](s *Stream, name string, d *derivation[T]) {
 	s.mu.Lock()
 	d.users--
 	last := d.users == 0
-	if last && s.derived[name] == any(d) {
-		delete(s.derived, name)
+	if last {
+		s.unlist(name, d)
 	}
 	s.mu.Unlock()
 	if last {
 		d.cancel()
 		<-d.done
+	}
+}
+
+// unlist makes the next user of that derivation begin anew. mu is held.
+func (s *Stream) unlist(name string, derivation any) {
+	if s.derived[name] == derivation {
+		delete(s.derived, name)
 	}
 }

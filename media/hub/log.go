@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"io"
 	"sync"
 	"time"
 )
@@ -44,6 +45,7 @@ type Log[T any] struct {
 	hasPrev   bool
 	floor     uint64 // what is older is not for new readers
 	closed    bool
+	end       error     // what readers get once they have read all of a closed log
 	quiet     time.Time // when a minor entry came that woke nobody, zero if there is none
 	waiting   waiter    // list head: readers that sleep until the next Append
 	epoch     uint64    // counts how often the list was detached
@@ -72,11 +74,15 @@ func (l *Log[T]) Append(vs ...T) {
 	if len(vs) == 0 {
 		return
 	}
-	now := time.Now()
+	l.add(vs, time.Now()).wake()
+}
+
+// add puts entries in and returns whom to wake.
+func (l *Log[T]) add(vs []T, now time.Time) *waiter {
 	l.mu.Lock()
+	defer l.mu.Unlock() // what readers need is free even if size or start panics
 	if l.closed {
-		l.mu.Unlock()
-		return
+		return nil
 	}
 	wake := l.minor == nil
 	for _, v := range vs {
@@ -84,13 +90,11 @@ func (l *Log[T]) Append(vs ...T) {
 		wake = wake || !l.minor(v)
 	}
 	l.evict(now)
-	var head *waiter
 	if wake || l.patient(now) {
 		l.quiet = time.Time{}
-		head = l.detach()
+		return l.detach()
 	}
-	l.mu.Unlock()
-	head.wake()
+	return nil
 }
 
 // maxQuiet is how long a minor entry may lie before the next one wakes the
@@ -156,9 +160,14 @@ func (l *Log[T]) evict(now time.Time) {
 }
 
 // Close ends the log: readers get what is left and then io.EOF.
-func (l *Log[T]) Close() {
+func (l *Log[T]) Close() { l.fail(io.EOF) }
+
+// fail ends the log with an error of its own, unless it has ended.
+func (l *Log[T]) fail(err error) {
 	l.mu.Lock()
-	l.closed = true
+	if !l.closed {
+		l.closed, l.end = true, err
+	}
 	head := l.detach()
 	l.mu.Unlock()
 	head.wake()

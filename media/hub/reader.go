@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"io"
 	"sync/atomic"
 	"time"
 )
@@ -73,7 +72,7 @@ func (r *Reader[T]) Name() string { return r.name }
 
 // Next returns the next entry and the number of entries lost just before it.
 // It blocks until there is one, ctx is done (its error) or the log has been
-// closed and read to its end (io.EOF).
+// closed and read to its end: io.EOF, or why a derived log could not go on.
 func (r *Reader[T]) Next(ctx context.Context) (v T, lost uint64, err error) {
 	_, lost, err = r.Read(ctx, r.one[:])
 	v = r.one[0]
@@ -93,10 +92,11 @@ func (r *Reader[T]) Read(ctx context.Context, dst []T) (n int, lost uint64, err 
 		n, l := r.take(dst)
 		lost += l
 		if n > 0 || r.log.closed {
+			end := r.log.end
 			r.log.mu.Unlock()
 			r.lost.Add(lost)
 			if n == 0 {
-				return 0, lost, io.EOF
+				return 0, lost, end
 			}
 			return n, lost, nil
 		}
