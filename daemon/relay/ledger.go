@@ -75,7 +75,8 @@ type ledger struct {
 	stop    *Stop
 	wake    string    // why a stop has ended, until the camera starts
 	lookAt  time.Time // at the schedule, next time
-	changes time.Time // when the schedule opens or closes next, zero if it does not
+	looked  time.Time // when that was last, on the clock on the wall
+	changes time.Time // when the schedule opens or closes next, zero if it does not within a week
 }
 
 // resettle is how often the schedule is looked at anew at least: the wall clock
@@ -87,7 +88,7 @@ func (l *ledger) setPolicy(policy Policy, now time.Time) {
 	if policy.Schedule != l.policy.Schedule {
 		l.drop(scheduleClaim, now) // what it says may be another
 	}
-	l.policy, l.lookAt = policy, time.Time{}
+	l.policy, l.lookAt, l.looked = policy, time.Time{}, time.Time{}
 	l.zone = policy.Schedule.location()
 	switch _, claimed := l.claims[configClaim]; {
 	case policy.Warm && !claimed:
@@ -113,11 +114,19 @@ func (l *ledger) settle(now time.Time) (changed bool) {
 		l.lookAt, l.changes = now.Add(1e6*time.Hour), time.Time{}
 		return changed
 	}
-	var open bool
-	open, l.changes = l.policy.Schedule.at(now, l.zone)
+	wall := now.Round(0)
+	open, same := false, !l.looked.IsZero() && !wall.Before(l.looked) &&
+		wall.Before(l.changes) // until then it is as it was, unless the clock was set
+	if !same {
+		open, l.changes = l.policy.Schedule.at(now, l.zone)
+		l.looked = wall
+	}
 	l.lookAt = now.Add(resettle)
 	if !l.changes.IsZero() && l.changes.Sub(now) < resettle {
 		l.lookAt = now.Add(l.changes.Sub(now))
+	}
+	if same {
+		return changed
 	}
 	_, claimed := l.claims[scheduleClaim]
 	switch {

@@ -46,10 +46,7 @@ func (p *Path) Pull(ctx context.Context, policy supervise.Policy,
 
 // begin forgets the backoff of the time before: the camera's settings have changed.
 func (p *Path) begin() {
-	st := p.State()
-	if st.Phase != supervise.Stopped {
-		st = st.To(supervise.Idle, "its settings have changed", time.Now())
-	}
+	st := p.State().To(supervise.Idle, "its settings have changed", time.Now())
 	st.Attempt, st.NextRetry = 0, time.Time{}
 	p.report(st)
 }
@@ -79,6 +76,9 @@ func (p *Path) awaitStart(ctx context.Context) (why string, err error) {
 	defer timer.Stop()
 	for {
 		d := p.reviewIdle(time.Now())
+		if d.tell != nil {
+			p.relay.Observe(*d.tell)
+		}
 		switch {
 		case d.start:
 			return d.reason, nil
@@ -145,14 +145,18 @@ func (p *Path) reviewIdle(now time.Time) review {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.settled(now)
+	woken := p.wake
+	if p.wake = ""; woken != "" {
+		r.tell = &Event{Type: CameraStarted, At: now, Path: p.name, Reason: woken}
+	}
 	c, starts := p.starts()
 	switch {
 	case starts:
-		r.start, r.reason = true, "wanted by "+c.By
-		if p.wake != "" {
-			r.reason = p.wake
+		r.start, r.reason = true, woken
+		if woken == "" {
+			r.reason = "wanted by " + c.By
 		}
-		p.running, p.wanted, p.halt, p.wake, p.held = true, now, "", "", now
+		p.running, p.wanted, p.halt, p.held = true, now, "", now
 	case p.stop != nil:
 	case p.policy.Runtime:
 		r.expired = !now.Before(p.expiry())
@@ -160,8 +164,7 @@ func (p *Path) reviewIdle(now time.Time) review {
 		fallthrough
 	default:
 		if p.state.Phase == supervise.Stopped {
-			r.resumed = p.wake + ", " + nobody
-			p.wake = ""
+			r.resumed = woken + ", " + nobody
 		}
 	}
 	return r

@@ -37,12 +37,9 @@ func (q *query) answered() bool {
 // find returns the path that the request names: of the configuration, or as the
 // hook says. All who ask for one name share one question and its answer.
 func (r *Relay) find(ctx context.Context, req hub.Request) (*Path, error) {
-	if p := r.Path(req.Path); p != nil {
-		return p, nil
-	}
-	q, err := r.query(ctx, req)
-	if err != nil {
-		return nil, err
+	p, q, err := r.query(ctx, req)
+	if p != nil || err != nil {
+		return p, err
 	}
 	select {
 	case <-q.done:
@@ -58,20 +55,24 @@ func (r *Relay) find(ctx context.Context, req hub.Request) (*Path, error) {
 	return nil, hub.ErrNotFound
 }
 
-// query returns the question about a name, and asks it if nobody has.
-func (r *Relay) query(ctx context.Context, req hub.Request) (*query, error) {
+// query returns the path of that name, or the question about it, which it asks
+// if nobody has.
+func (r *Relay) query(ctx context.Context, req hub.Request) (*Path, *query, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p := r.paths[req.Path]; p != nil {
+		return p, nil, nil
+	}
 	if r.Hooks == nil || r.closed || req.Path == "" || len(req.Path) > maxName {
-		return nil, hub.ErrNotFound
+		return nil, nil, hub.ErrNotFound
 	}
 	now := time.Now()
 	maps.DeleteFunc(r.queries, func(_ string, q *query) bool { return q.answered() && !now.Before(q.until) })
 	if q := r.queries[req.Path]; q != nil {
-		return q, nil
+		return nil, q, nil
 	}
 	if len(r.queries) >= maxQueries {
-		return nil, &refusal{hub.ErrUnavailable, "too many unknown streams are asked for, try again later"}
+		return nil, nil, &refusal{hub.ErrUnavailable, "too many unknown streams are asked for, try again later"}
 	}
 	limit := r.NotFoundTimeout
 	if limit == 0 {
@@ -87,7 +88,7 @@ func (r *Relay) query(ctx context.Context, req hub.Request) (*query, error) {
 		defer r.mu.Unlock()
 		r.answer(q, err)
 	})
-	return q, nil
+	return nil, q, nil
 }
 
 // answer ends a question for all who wait. mu is held.

@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"camrelay/media"
+	"camrelay/media/hub"
+)
+
+func TestWhoWaitsForADeadCameraIsToldAtOnce(t *testing.T) {
+	tests := []struct {
+		name   string
+		class  media.Class
+		atOnce bool
+	}{
+		{"it refuses connections", media.ClassRefused, true},
+		{"it refuses the password", media.ClassCredentials, true},
+		{"it offers nothing that can be used", media.ClassUnsupported, true},
+		{"it is busy", media.ClassBusy, false},
+		{"the connection breaks", media.ClassNetwork, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t)
+				s.add("gate", onDemand)
+				s.fail(media.Fail(tt.class, errors.New("no way")))
+				errs, took := s.crowd("gate")
+				for _, err := range errs {
+					if !errors.Is(err, hub.ErrUnavailable) || !strings.Contains(err.Error(), "no way") {
+						t.Errorf("got %v", err)
+					}
+				}
+				want := onDemand.StartTimeout
+				if tt.atOnce {
+					want = 0
+				}
+				if took != want || tt.atOnce && s.starts.Load() != 1 {
+					t.Errorf("took %v, %d connections; want %v", took, s.starts.Load(), want)
+				}
+			})
+		})
+	}
+}
+
+func TestASlowCameraIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.add("gate", onDemand)
+		s.fail(media.Fail(media.ClassNetwork, errors.New("connection reset")))
+		time.AfterFunc(3*time.Second, func() { s.fail(nil) })
+		if errs, _ := s.crowd("gate"); errs[0] != nil {
+			t.Error(errs[0])
+		}
+	})
+}
+
+// TestANewViewerFindsACameraThatHasReturned is about a camera whose next
+// attempt is far away.
+func TestANewViewerFindsACameraThatHasReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		warm := onDemand
+		warm.Warm = true
+		p := s.add("gate", warm)
+		s.fail(media.Fail(media.ClassRefused, errors.New("connection refused")))
+		time.Sleep(time.Hour)
+		for time.Until(p.State().NextRetry) < 10*time.Second || time.Since(p.State().Errors[0].At) < patience {
+			time.Sleep(time.Second)
+		}
+		s.fail(nil)
+		if errs, took := s.crowd("gate"); errs[0] != nil || took > time.Second {
+			t.Errorf("%v after %v", errs[0], took)
+		}
+	})
+}
+
+func TestAPasswordThatIsRefusedIsNotTriedForViewers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.add("gate", onDemand)
+		s.fail(media.Fail(media.ClassCredentials, errors.New("refused")))
+		for range 10 {
+			if errs, took := s.crowd("gate"); errs[0] == nil || took > 0 {
+				t.Errorf("%v after %v", errs[0], took)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		if n := s.starts.Load(); n != 1 {
+			t.Errorf("%d attempts in less than a minute, want one", n)
+		}
+	})
+}
+
+func TestViewersAreCountedAndKeepalivesAreNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		policy := onDemand
+		policy.MaxViewers = 1
+		p := s.add("gate", policy)
+		defer p.Claim(Claim{Kind: ClaimKeepalive, By: "bob", Starts: true, Holds: true})()
+		defer p.Claim(Claim{Kind: ClaimPush, By: "up", Starts: true, Holds: true})()
+		first := s.watch("gate")
+		_, err := s.relay.Subscribe(t.Context(), hub.Request{Path: "gate"})
+		if !errors.Is(err, hub.ErrUnavailable) || p.Viewers() != 1 {
+			t.Errorf("the second viewer: %v, %d viewers", err, p.Viewers())
+		}
+		first.Close(nil)
+		s.watch("gate").Close(nil)
+	})
+}
