@@ -18,6 +18,7 @@ import (
 	"camrelay/daemon/api"
 	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
+	"camrelay/daemon/keepalive"
 	"camrelay/daemon/reconcile"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
@@ -46,6 +47,7 @@ type daemon struct {
 	pushes   *pushes
 	cameras  *cameras
 	sources  *sources
+	leases   *keepalive.Leases
 	servers  *servers
 	watcher  *watch.Watcher
 	salt     [16]byte // of the sums of secret files
@@ -77,8 +79,9 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access, Sources: adder{d}}, log)
 	d.pushes = newPushes(d.relay, d.sessions, log)
 	d.cameras = newCameras(d.relay, d.sessions, log)
+	d.leases = keepalive.New(keepalive.Config{Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot}, log)
 	d.servers = newServers(d)
-	d.sources = newSources(d.relay, d.cameras, d.servers.removeHLS, log)
+	d.sources = newSources(d.relay, d.cameras, d.forgetSource, log)
 	d.pushSet = reconcile.New(d.pushes.run)
 	d.cameraSet = reconcile.New(d.cameras.run)
 	d.hlsSet = reconcile.New(d.servers.packageHLS)
@@ -116,6 +119,8 @@ func (d *daemon) run(ctx context.Context) error {
 			d.log.Error("the configuration is no longer watched", "err", err)
 		}
 	})
+	d.leases.Load()
+	stopLeases := start(work, "keepalives", d.leases, d.log)
 	d.reload(work)
 	d.log.Info("camrelay runs", "version", d.opts.Version)
 	retry := time.NewTicker(retryProblems)
@@ -133,6 +138,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	d.log.Info("stopping")
 	wg.Wait()
+	stopLeases() // before their paths go
 	d.shutdown()
 	return nil
 }
@@ -209,6 +215,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	for name, policy := range p.paths {
 		d.relay.Put(name, policy)
 	}
+	d.applyLeases(p)
 	d.pushSet.Apply(ctx, p.pushes)
 	if d.servers.hls.spec != p.servers.hls {
 		d.hlsSet.Apply(ctx, nil) // two packagers must not write for one camera
@@ -224,6 +231,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 			d.pushSet.Wait()
 			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
+			d.leases.PathRemoved(path.Name(), "camera removed from the configuration")
 			d.cameras.forget(path.Name())
 			d.servers.removeHLS(path.Name())
 		}

@@ -12,6 +12,7 @@ import (
 
 	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
+	"camrelay/daemon/keepalive"
 	"camrelay/daemon/relay"
 	"camrelay/media"
 	"camrelay/media/camera"
@@ -31,6 +32,8 @@ type plan struct {
 	hlsOff  map[string]bool    // cameras without HLS
 	pushes  map[string]pushSpec
 	servers serverSpec
+
+	keepalives map[string]keepalive.Declared
 }
 
 // cameraSpec is everything that, when it changes, reconnects a camera.
@@ -94,6 +97,10 @@ func planOf(cfg *config.Config, version string) plan {
 		case warm && cfg.HLS.Mode == config.ModeAlways:
 			p.hls[name] = spec
 		}
+	}
+	p.keepalives = make(map[string]keepalive.Declared, len(cfg.Keepalives))
+	for name, k := range cfg.Keepalives {
+		p.keepalives[name] = keepalive.Declared{Path: k.Camera, Label: k.Label, Priority: k.Priority}
 	}
 	for name, push := range cfg.Pushes {
 		if push.Enabled {
@@ -182,6 +189,7 @@ func diff(from, to plan) []string {
 	all = append(all, diffMaps("camera", from.cameras, to.cameras, "reconnects")...)
 	all = append(all, diffMaps("policy of camera", from.paths, to.paths, "changes without a reconnect")...)
 	all = append(all, diffMaps("HLS of camera", from.hls, to.hls, "restarts, its sequence goes on")...)
+	all = append(all, diffMaps("keepalive", from.keepalives, to.keepalives, "changes without a reconnect")...)
 	all = append(all, diffMaps("push", from.pushes, to.pushes, "restarts")...)
 	for _, l := range []struct{ name, from, to string }{
 		{"RTSP", from.servers.rtsp, to.servers.rtsp},

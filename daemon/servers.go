@@ -161,7 +161,8 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 	handler := api.New(api.Config{
 		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay,
 		Sources: s.d.sources, Sessions: s.d.sessions,
-		Pushes: s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
+		Keepalive: s.d.leases,
+		Pushes:    s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)
 	if err != nil {

@@ -18,20 +18,23 @@ import (
 
 // staff has a user of each role, whose token is its name; viewer sees gate alone.
 func staff() auth.Rules {
-	sum := func(s string) []media.Secret {
-		h := sha256.Sum256([]byte(s))
-		return []media.Secret{media.Secret(hex.EncodeToString(h[:]))}
-	}
 	return auth.Rules{Users: []auth.User{
-		{Name: "viewer", TokenHashes: sum("viewer"), Role: auth.RoleViewer, Cameras: []string{"gate"}},
-		{Name: "operator", TokenHashes: sum("operator"), Role: auth.RoleOperator},
-		{Name: "admin", TokenHashes: sum("admin"), Role: auth.RoleAdmin},
+		{Name: "viewer", TokenHashes: sums("viewer"), Role: auth.RoleViewer, Cameras: []string{"gate"}},
+		{Name: "operator", TokenHashes: sums("operator"), Role: auth.RoleOperator},
+		{Name: "other", TokenHashes: sums("other"), Role: auth.RoleOperator},
+		{Name: "admin", TokenHashes: sums("admin"), Role: auth.RoleAdmin},
 		{
 			Name:         "slow",
 			PasswordHash: "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$Rh3dMUBNCYmS1xkSWBgSXugo3+Jb9WsS",
 			Role:         auth.RoleViewer,
 		},
 	}}
+}
+
+// sums are the hashes of a token.
+func sums(token string) []media.Secret {
+	h := sha256.Sum256([]byte(token))
+	return []media.Secret{media.Secret(hex.EncodeToString(h[:]))}
 }
 
 // request is one to h, changed by edit.

@@ -10,6 +10,7 @@ import (
 
 	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
+	"camrelay/daemon/keepalive"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -23,6 +24,7 @@ type Config struct {
 	Relay     *relay.Relay
 	Sources   Sources
 	Sessions  *session.Registry
+	Keepalive *keepalive.Leases
 	Pushes    func() []Push            // by name
 	Config    func() ConfigStatus      // of the files
 	Listeners func() map[string]string // server → bound address
@@ -63,6 +65,11 @@ func (s server) routes() []route {
 		{"GET /healthz", auth.None, s.healthz},
 		{"GET /v3/paths/list", auth.Read, s.pathsList},
 		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
+		{"POST /v3/paths/keepalive/add/{name...}", auth.Operate, s.keepaliveAdd},
+		{"DELETE /v3/paths/keepalive/remove/{id}", auth.Operate, s.keepaliveRemove},
+		{"POST /v3/paths/keepalive/renew/{id}", auth.Operate, s.keepaliveRenew},
+		{"GET /v3/paths/keepalive/list", auth.Read, s.keepaliveList},
+		{"GET /v3/paths/keepalive/get/{id}", auth.Read, s.keepaliveGet},
 		{"POST /v3/config/paths/add/{name...}", auth.Admin, s.sourceAdd},
 		{"DELETE /v3/config/paths/delete/{name...}", auth.Admin, s.sourceRemove},
 		{"GET /v1/status", auth.Read, s.status},
@@ -78,7 +85,7 @@ func New(cfg Config) http.Handler {
 		mux.HandleFunc(r.pattern, s.guard(r))
 	}
 	mux.HandleFunc("/", unknown(mux))
-	return headers(mux)
+	return headers(plain(mux))
 }
 
 // headers sets what every answer carries.

@@ -21,6 +21,12 @@ func rig(t *testing.T) http.Handler { return rigFor(t, auth.Rules{}) }
 
 func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 	t.Helper()
+	h, _ := rigAndRelay(t, rules)
+	return h
+}
+
+func rigAndRelay(t *testing.T, rules auth.Rules) (http.Handler, *relay.Relay) {
+	t.Helper()
 	sessions, access := session.NewRegistry(nil), auth.New(slog.New(slog.DiscardHandler))
 	if _, err := access.Set(rules); err != nil {
 		t.Fatal(err)
@@ -42,6 +48,7 @@ func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 	})
 	return New(Config{
 		Version: "1.2", Started: time.Now(), Access: access, Relay: r, Sessions: sessions,
+		Keepalive: leases(t, r),
 		Pushes: func() []Push {
 			return []Push{{
 				Name: "up", Camera: "gate", URL: "rtmp://h/live/***", State: supervise.State{Phase: supervise.Active}, Bytes: 7,
@@ -49,7 +56,7 @@ func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 		},
 		Config:    func() ConfigStatus { return ConfigStatus{State: "applied", Generation: 4} },
 		Listeners: func() map[string]string { return map[string]string{"rtsp": "127.0.0.1:1"} },
-	})
+	}), r
 }
 
 // ask decodes the answer to a GET and returns its status code.

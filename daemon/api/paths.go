@@ -92,7 +92,7 @@ func (s server) v3Path(p *relay.Path) v3Path {
 	st := p.State()
 	stats := p.Stream().Meter.Stats(time.Now())
 	v := v3Path{
-		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Readers: []v3Ref{},
+		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Readers: s.keepaliveReaders(p.Name()),
 		Source: &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes, BytesSent: s.Sessions.Sent(p.Name()),
 	}
 	if st.Phase == supervise.Active {

@@ -21,6 +21,7 @@ type Status struct {
 	Cameras   []CameraStatus    `json:"cameras"`
 	Pushes    []PushStatus      `json:"pushes"`
 	Viewers   []ViewerStatus    `json:"viewers"`
+	Keepalive KeepaliveStatus   `json:"keepalives"`
 }
 
 // RunStatus is what cameras and pushes have in common: the supervisor's state.
@@ -106,6 +107,7 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
 		Cameras: []CameraStatus{}, Pushes: []PushStatus{}, Viewers: []ViewerStatus{},
+		Keepalive: s.keepaliveStatus(),
 	}
 	for _, p := range s.Relay.Paths() {
 		if who.MayView(p.Name()) {

@@ -46,6 +46,7 @@ type lease struct {
 	onDisk   time.Time // deadline as it was written last
 	version  uint64    // of the file that holds it as it is
 	release  func()    // nil: it is not attached
+	paused   time.Time // until when it is not; zero: it may be
 	dormant  bool      // it was declared before the restart, and is not yet again
 	gone     bool      // it is not in the list any more
 }
@@ -163,6 +164,7 @@ func (k *Leases) Renew(ctx context.Context, id string, ttl time.Duration, by Cal
 		l.deadline = now.Add(ttl)
 	}
 	back := l.State == Expired
+	l.paused = time.Time{}
 	if back {
 		k.become(l, Waiting, reasonNew, now)
 		k.event(Renewed, l, "", by.name())
@@ -178,6 +180,24 @@ func (k *Leases) Renew(ctx context.Context, id string, ttl time.Duration, by Cal
 	}
 	k.await(ctx, l)
 	return k.snapshot(l), nil
+}
+
+// Suspend lets go of a lease's path for a while, for somebody who has ended its
+// session; then it is attached again. reason is for people.
+func (k *Leases) Suspend(id, reason string, pause time.Duration) {
+	now := time.Now()
+	release := func() {}
+	k.mu.Lock()
+	if i := k.index(id); i >= 0 && !k.closed && k.leases[i].State != Expired {
+		l := k.leases[i]
+		l.paused = now.Add(pause)
+		release = l.detach()
+		k.become(l, Waiting, reason, now)
+		k.stir(l.Path)
+	}
+	k.mu.Unlock()
+	release()
+	k.tell()
 }
 
 // Get returns a lease; ok is false if there is none of that ID.

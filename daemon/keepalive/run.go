@@ -78,6 +78,13 @@ func (k *Leases) sweep(ctx context.Context, wg *sync.WaitGroup) (next time.Time)
 			k.touch(l)
 			k.become(l, Expired, "its time of "+l.TTL.String()+" is over", now)
 		}
+		if !l.paused.IsZero() && !now.Before(l.paused) {
+			l.paused = time.Time{}
+			k.stir(l.Path)
+		}
+		if !l.paused.IsZero() {
+			soon(l.paused)
+		}
 		switch {
 		case l.State == Expired:
 			soon(l.Since.Add(forgetAfter))
@@ -141,7 +148,7 @@ func (k *Leases) look(ctx context.Context, path string) (changed <-chan struct{}
 	k.mu.Lock()
 	if ctx.Err() == nil { // else another watch may have taken its place
 		for _, l := range k.leases {
-			if l.Path == path && k.live(l) {
+			if l.Path == path && k.live(l) && l.paused.IsZero() {
 				st, reason := stateOf(h, ok && l.release != nil)
 				k.become(l, st, reason, now)
 			}
@@ -186,7 +193,7 @@ func (k *Leases) live(l *lease) bool {
 // attach claims the path of a lease, unless it has it or there is none.
 func (k *Leases) attach(l *lease, fresh bool) {
 	k.mu.Lock()
-	if l.release != nil || !k.live(l) {
+	if l.release != nil || !k.live(l) || !l.paused.IsZero() {
 		k.mu.Unlock()
 		return
 	}
@@ -197,7 +204,7 @@ func (k *Leases) attach(l *lease, fresh bool) {
 		return
 	}
 	k.mu.Lock()
-	if l.release == nil && k.live(l) && l.Path == v.Path {
+	if l.release == nil && k.live(l) && l.paused.IsZero() && l.Path == v.Path {
 		l.release, release = release, nil
 	}
 	k.stir(v.Path)
