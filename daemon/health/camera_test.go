@@ -38,24 +38,40 @@ func TestJudge(t *testing.T) {
 		{"it has just connected", func(c *Camera) {
 			*c = Camera{Since: at(100), Packet: at(100), Tracks: c.Tracks[:1]}
 		}, 101, false, nil},
-		{"no key frame has come yet for long", func(c *Camera) { c.Key, c.KeyInterval = time.Time{}, 0 }, 100, false,
-			[]Name{NoKeyFrame}},
+		{
+			"no key frame has come yet for long", func(c *Camera) { c.Key, c.KeyInterval = time.Time{}, 0 }, 100, false,
+			[]Name{NoKeyFrame},
+		},
 		{"key frames have stopped", func(c *Camera) { c.Key = at(90) }, 100, false, []Name{NoKeyFrame}},
-		{"key frames are far apart by habit", func(c *Camera) { c.Key, c.KeyInterval = at(80), 12*time.Second }, 100, true, nil},
-		{"even those that are far apart are overdue", func(c *Camera) { c.Key, c.KeyInterval = at(70), 12*time.Second }, 100,
-			false, []Name{NoKeyFrame}},
-		{"the sound has never come", func(c *Camera) { c.Tracks[1] = Track{Kind: media.KindAudio} }, 100, false,
-			[]Name{MissingAudio}},
+		{"key frames are far apart by habit", func(c *Camera) {
+			c.Key, c.KeyInterval = at(80), 12*time.Second
+		}, 100, true, nil},
+		{
+			"even those that are far apart are overdue", func(c *Camera) { c.Key, c.KeyInterval = at(70), 12*time.Second }, 100,
+			false,
+			[]Name{NoKeyFrame},
+		},
+		{
+			"the sound has never come", func(c *Camera) { c.Tracks[1] = Track{Kind: media.KindAudio} }, 100, false,
+			[]Name{MissingAudio},
+		},
 		{"the sound may still come", func(c *Camera) {
 			c.Since, c.Tracks[1] = at(95), Track{Kind: media.KindAudio}
 		}, 100, false, nil},
 		{"the sound has stopped", func(c *Camera) { c.Tracks[1].Last = at(89) }, 100, false, []Name{MissingAudio}},
-		{"the picture has stopped, the sound goes on", func(c *Camera) { c.Tracks[0].Last, c.Key = at(89), at(89) }, 100, false,
-			[]Name{MissingVideo}},
-		{"the time stamps of the picture stand still", func(c *Camera) { c.Tracks[0].Moved, c.Key = at(80), at(80) }, 100,
-			false, []Name{FrozenStamps}},
-		{"two things are wrong", func(c *Camera) { c.Tracks[1].Last, c.Key = at(80), at(80) }, 100, false,
-			[]Name{MissingAudio, NoKeyFrame}},
+		{
+			"the picture alone has stopped", func(c *Camera) { c.Tracks[0].Last, c.Key = at(89), at(89) }, 100, false,
+			[]Name{MissingVideo},
+		},
+		{
+			"the time stamps of the picture stand still", func(c *Camera) { c.Tracks[0].Moved, c.Key = at(80), at(80) }, 100,
+			false,
+			[]Name{FrozenStamps},
+		},
+		{
+			"two things are wrong", func(c *Camera) { c.Tracks[1].Last, c.Key = at(80), at(80) }, 100, false,
+			[]Name{MissingAudio, NoKeyFrame},
+		},
 		{"a camera of sound alone", func(c *Camera) { c.Tracks, c.Key = c.Tracks[1:2], time.Time{} }, 100, true, nil},
 	}
 	for _, tt := range tests {

@@ -30,8 +30,10 @@ func TestAStoppedCameraStaysStopped(t *testing.T) {
 			c.Resumes = true
 			p.Claim(c)
 		}, true},
-		{"an old keepalive that is attached again changes nothing", hold, hold, func(_ *site, p *Path) { p.Claim(keepalive) },
-			false},
+		{
+			"an old keepalive that is attached again changes nothing", hold, hold, func(_ *site, p *Path) { p.Claim(keepalive) },
+			false,
+		},
 		{"a viewer changes nothing and is told why", hold, hold, func(s *site, _ *Path) {
 			_, err := s.relay.Subscribe(s.t.Context(), hub.Request{Path: "gate"})
 			if !errors.Is(err, hub.ErrUnavailable) || !strings.Contains(err.Error(), "stopped by alice until ") {
@@ -107,12 +109,14 @@ func TestAScheduleStartsAndHolds(t *testing.T) {
 		for range 3 {
 			time.Sleep(6*time.Hour - time.Second)
 			s.expect(false, "before the window")
-			if d := p.Demand(); !strings.Contains(d.Next.What, "opens") || time.Until(d.Next.At) != time.Second || d.Why != nobody {
+			d := p.Demand()
+			if !strings.Contains(d.Next.What, "opens") || time.Until(d.Next.At) != time.Second || d.Why != nobody {
 				t.Errorf("next %+v, %s", d.Next, d.Why)
 			}
 			time.Sleep(2 * time.Second)
 			s.expect(true, "in the window")
-			if d := p.Demand(); !strings.Contains(d.Next.What, "closes") || d.Why != "wanted by keep: 06:00-22:00" || !d.Held {
+			d = p.Demand()
+			if !strings.Contains(d.Next.What, "closes") || d.Why != "wanted by keep: 06:00-22:00" || !d.Held {
 				t.Errorf("next %+v, %s", d.Next, d.Why)
 			}
 			time.Sleep(16*time.Hour + 18*time.Second)

@@ -52,8 +52,37 @@ const horizon = 8
 // when it last does: clocks that are put back make no hole in it. An hour that
 // clocks skip is the moment at which they do.
 func (s Schedule) at(now time.Time, loc *time.Location) (open bool, next time.Time) {
-	type span struct{ from, to time.Time }
-	var spans []span
+	spans := s.spans(now, loc)
+	// The end of one window may lie in another.
+	end := now
+	for grown := true; grown; {
+		grown = false
+		for _, sp := range spans {
+			if !sp.from.After(end) && sp.to.After(end) {
+				end, grown = sp.to, true
+			}
+		}
+	}
+	if end.After(now) {
+		if end.Sub(now) > (horizon-1)*24*time.Hour {
+			return true, time.Time{}
+		}
+		return true, end
+	}
+	for _, sp := range spans {
+		if sp.from.After(now) && sp.to.After(sp.from) && (next.IsZero() || sp.from.Before(next)) {
+			next = sp.from
+		}
+	}
+	return false, next
+}
+
+// span is one window on one day.
+type span struct{ from, to time.Time }
+
+// spans returns the windows from yesterday to the horizon.
+func (s Schedule) spans(now time.Time, loc *time.Location) []span {
+	var all []span
 	y, m, d := now.In(loc).Date()
 	for day := -1; day <= horizon; day++ {
 		weekday := time.Date(y, m, d+day, 12, 0, 0, 0, time.UTC).Weekday()
@@ -67,31 +96,10 @@ func (s Schedule) at(now time.Time, loc *time.Location) (open bool, next time.Ti
 			}
 			first, _ := instants(y, m, d+day, w.From, loc)
 			_, last := instants(y, m, d+day+over, w.To, loc)
-			spans = append(spans, span{first, last})
+			all = append(all, span{first, last})
 		}
 	}
-	// The end of one window may lie in another.
-	end := now
-	for grown := true; grown; {
-		grown = false
-		for _, sp := range spans {
-			if !sp.from.After(end) && sp.to.After(end) {
-				end, grown = sp.to, true
-			}
-		}
-	}
-	if open = end.After(now); open {
-		if end.Sub(now) > (horizon-1)*24*time.Hour {
-			return true, time.Time{}
-		}
-		return true, end
-	}
-	for _, sp := range spans {
-		if sp.from.After(now) && sp.to.After(sp.from) && (next.IsZero() || sp.from.Before(next)) {
-			next = sp.from
-		}
-	}
-	return false, next
+	return all
 }
 
 // instants returns the first and the last moment at which the clock on the

@@ -38,21 +38,29 @@ func TestSchedule(t *testing.T) {
 		{"over midnight, on its evening", night, "2026-01-09T22:00:00Z", true, "2026-01-10T05:00:00Z"},
 		{"over midnight, on the morning after", night, "2026-01-10T04:00:00Z", true, "2026-01-10T05:00:00Z"},
 		{"over midnight, the day before", night, "2026-01-08T22:00:00Z", false, "2026-01-09T21:00:00Z"},
-		{"over the night that is an hour shorter", scheduleOf(berlin, Window{everyDay, hm(22, 0), hm(6, 0)}),
-			"2026-03-28T21:30:00Z", true, "2026-03-29T04:00:00Z"},
+		{
+			"over the night that is an hour shorter", scheduleOf(berlin, Window{everyDay, hm(22, 0), hm(6, 0)}),
+			"2026-03-28T21:30:00Z", true, "2026-03-29T04:00:00Z",
+		},
 		{"its first hour is skipped", early, "2026-03-29T00:30:00Z", false, "2026-03-29T01:00:00Z"},
 		{"its first hour comes twice: the first counts", early, "2026-10-25T00:00:00Z", false, "2026-10-25T00:30:00Z"},
 		{"no hole where clocks are put back", early, "2026-10-25T01:10:00Z", true, "2026-10-25T03:00:00Z"},
 		{"its last hour comes twice: the last counts", until, "2026-10-25T00:40:00Z", true, "2026-10-25T01:30:00Z"},
 		{"all of it is skipped", hole, "2026-03-29T00:30:00Z", false, "2026-03-30T00:10:00Z"},
-		{"one window begins where another ends", scheduleOf("UTC",
-			Window{everyDay, hm(6, 0), hm(12, 0)}, Window{everyDay, hm(12, 0), hm(14, 0)}),
-			"2026-01-05T07:00:00Z", true, "2026-01-05T14:00:00Z"},
+		{
+			"one window begins where another ends", scheduleOf("UTC",
+				Window{everyDay, hm(6, 0), hm(12, 0)}, Window{everyDay, hm(12, 0), hm(14, 0)}),
+			"2026-01-05T07:00:00Z", true, "2026-01-05T14:00:00Z",
+		},
 		{"all day, every day", scheduleOf("UTC", Window{everyDay, 0, hm(24, 0)}), "2026-01-05T07:00:00Z", true, ""},
-		{"all day on one day", scheduleOf("UTC", Window{1 << time.Monday, 0, hm(24, 0)}), "2026-01-05T07:00:00Z", true,
-			"2026-01-06T00:00:00Z"},
-		{"six days ahead", scheduleOf("UTC", Window{1 << time.Sunday, hm(8, 0), hm(9, 0)}), "2026-01-05T07:00:00Z", false,
-			"2026-01-11T08:00:00Z"},
+		{
+			"all day on one day", scheduleOf("UTC", Window{1 << time.Monday, 0, hm(24, 0)}), "2026-01-05T07:00:00Z", true,
+			"2026-01-06T00:00:00Z",
+		},
+		{
+			"six days ahead", scheduleOf("UTC", Window{1 << time.Sunday, hm(8, 0), hm(9, 0)}), "2026-01-05T07:00:00Z", false,
+			"2026-01-11T08:00:00Z",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,10 +29,14 @@ func TestUnknownNamesAreAskedForOnce(t *testing.T) {
 	}{
 		{"the hook names a source", source, nil, time.Second, nil, nil, "", 1, 2 * time.Second},
 		{"the source is dead", source, nil, 0, refused, hub.ErrUnavailable, "connection refused", 1, time.Second},
-		{"the hook says close", Decision{Close: true, Reason: "not yours"}, nil, time.Second, nil, hub.ErrNotFound, "not yours",
-			0, time.Second},
+		{
+			"the hook says close",
+			Decision{Close: true, Reason: "not yours"},
+			nil, time.Second, nil, hub.ErrNotFound, "not yours",
+			0, time.Second,
+		},
 		{"there is no hook", Decision{}, ErrNoHook, 0, nil, hub.ErrNotFound, "", 0, 0},
-		{"the hook cannot be reached", Decision{}, errors.New("refused"), time.Second, nil, hub.ErrNotFound, "", 0, time.Second},
+		{"the hook is down", Decision{}, errors.New("refused"), time.Second, nil, hub.ErrNotFound, "", 0, time.Second},
 		{"nobody adds the path", Decision{}, nil, 0, nil, hub.ErrNotFound, "in time", 0, notFoundTimeout},
 	}
 	for _, tt := range tests {

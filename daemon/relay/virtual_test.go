@@ -219,7 +219,8 @@ func (w *world) probe() {
 	for d := time.Duration(0); d < w.policy.IdleAfter; d += 30 * time.Second { // windows are minutes long
 		idle = idle && !w.open(now.Add(-d))
 	}
-	idle = idle && !w.open(now.Add(-w.policy.IdleAfter)) && !w.wants(now) && now.Sub(w.held) > w.policy.IdleAfter && now.Sub(w.edited) > 2*mostIdle
+	idle = idle && !w.open(now.Add(-w.policy.IdleAfter)) && !w.wants(now) &&
+		now.Sub(w.held) > w.policy.IdleAfter && now.Sub(w.edited) > 2*mostIdle
 	switch {
 	case connected && w.stops(now):
 		w.t.Errorf("%v: runs while it is stopped", now)
