@@ -1,0 +1,139 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Stream names a stream as ZLMediaKit does.
+type Stream struct {
+	Schema string `json:"schema"` // rtsp, hls, …
+	Vhost  string `json:"vhost"`
+	App    string `json:"app"`
+	Stream string `json:"stream"`
+	Params string `json:"params"`
+	Server string `json:"mediaServerId"`
+	Path   string `json:"path"` // as camrelay names it
+}
+
+// NewStream names the stream at path: what stands before its last slash is the
+// app, which is live where there is none.
+func NewStream(schema, path, params, server string) Stream {
+	s := Stream{
+		Schema: schema, Vhost: "__defaultVhost__", App: "live", Stream: path, Params: params, Server: server, Path: path,
+	}
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		s.App, s.Stream = path[:i], path[i+1:]
+	}
+	return s
+}
+
+// NotFound is the body of on_stream_not_found: a player wants a stream that is
+// not there.
+type NotFound struct {
+	Stream
+	Protocol string `json:"protocol"`
+	IP       string `json:"ip"`
+	Port     int    `json:"port"`
+	ID       string `json:"id"` // of this question
+}
+
+// NoneReader is the body of on_stream_none_reader: a stream runs that nobody reads.
+type NoneReader struct {
+	Stream
+	Index int       `json:"hook_index"` // how often it was asked before
+	Since time.Time `json:"since"`      // when the last one left
+	Bytes uint64    `json:"bytes"`      // received in all
+}
+
+// Answer is what a hook has decided. The zero value decides nothing.
+type Answer struct {
+	Close  bool   // refuse, or close
+	Source string // URL of the media, for NotFound; may hold credentials
+	Reason string // for people; may be empty
+}
+
+// Ask posts body and returns what the hook decides: with 403, or with 200,
+// code 0 and close: true, it refuses. Anything else that is no answer of the
+// form {"code": 0, …} with 200 is an error.
+func (c *Client) Ask(ctx context.Context, body any, log *slog.Logger) (Answer, error) {
+	reply, err := c.Post(ctx, "", body)
+	var a Answer
+	if err == nil {
+		a, err = parse(reply)
+	}
+	if ctx.Err() != nil {
+		return Answer{}, ctx.Err()
+	}
+	if c.note(err) && err == nil {
+		log.Info("a hook works again", "hook", c.Status().URL)
+	}
+	if err != nil {
+		log.Warn("a hook has not decided", "hook", c.Status().URL, "err", err)
+	}
+	return a, err
+}
+
+const (
+	forbidden = 403
+	okay      = 200
+	shown     = 48 // bytes of an answer that makes no sense
+)
+
+// parse reads an answer. Unknown fields are not looked at.
+func parse(r Reply) (Answer, error) {
+	var fields struct {
+		Code   *json.Number    `json:"code"`
+		Close  json.RawMessage `json:"close"`
+		Source json.RawMessage `json:"source"`
+		Msg    json.RawMessage `json:"msg"`
+	}
+	err := json.Unmarshal(r.Body, &fields)
+	a := Answer{Reason: text(fields.Msg, maxReason)}
+	switch {
+	case r.Code == forbidden:
+		return Answer{Close: true, Reason: a.Reason}, nil
+	case r.Code != okay:
+		return Answer{}, fmt.Errorf("the hook answers %d", r.Code)
+	case err != nil:
+		return Answer{}, fmt.Errorf("the answer is no JSON object with an integer code: %s", excerpt(r.Body))
+	case fields.Code == nil:
+		return Answer{}, errors.New("the answer has no code")
+	}
+	code, err := fields.Code.Int64()
+	if err != nil {
+		return Answer{}, errors.New("the answer's code is no integer")
+	}
+	if code != 0 {
+		return Answer{}, fmt.Errorf("the answer's code is %d", code)
+	}
+	a.Close = string(fields.Close) == "true"
+	a.Source = text(fields.Source, maxSource)
+	return a, nil
+}
+
+// Bounds of texts, in bytes.
+const (
+	maxReason = 200
+	maxSource = 2048
+)
+
+// text returns a JSON string, empty if raw is none or too long.
+func text(raw json.RawMessage, limit int) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil || len(s) > limit {
+		return ""
+	}
+	return s
+}
+
+// excerpt shows the first bytes of an answer, without what may be a URL's secret.
+func excerpt(body []byte) string {
+	s, _, _ := strings.Cut(string(body[:min(len(body), shown)]), "://")
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,211 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"camrelay/media"
+)
+
+// Bounds of a call.
+const (
+	maxTimeout = 5 * time.Second
+	maxAnswer  = 64 << 10 // bytes
+	maxConns   = 8        // to one hook
+)
+
+// Spec says where a hook is and how it is spoken to. It is comparable.
+type Spec struct {
+	URL         string        // http or https; its query may hold a secret
+	Secret      media.Secret  // signs requests; empty: they are not signed
+	CA          string        // https: certificates in PEM that are trusted instead of the box's; empty: the box's
+	Fingerprint string        // https: SHA-256 of the certificate in hex, trusted whatever it says
+	Insecure    bool          // https: any certificate will do
+	Timeout     time.Duration // of one call in all; 0 or more than 5 s: 5 s
+	Agent       string        // User-Agent
+}
+
+// Client speaks to one hook.
+type Client struct {
+	spec Spec
+	base *url.URL
+	http *http.Client
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// Status tells how it goes with a hook.
+type Status struct {
+	URL           string     `json:"url"` // without secrets
+	Delivered     uint64     `json:"delivered"`
+	Failed        uint64     `json:"failed"`
+	Dropped       uint64     `json:"dropped"`        // events that were never delivered, calls that were left out
+	DegradedSince *time.Time `json:"degraded_since"` // when the calls began to fail, null if the last one did not
+	LastError     string     `json:"last_error"`     // of the last call that failed; outlives success
+}
+
+// NewClient returns a client. It opens no connection.
+func NewClient(spec Spec) (*Client, error) {
+	base, err := url.Parse(spec.URL)
+	if err != nil || base.Host == "" {
+		return nil, errors.New("cannot parse the hook's URL") // net/url's error would quote it
+	}
+	if spec.Timeout <= 0 || spec.Timeout > maxTimeout {
+		spec.Timeout = maxTimeout
+	}
+	trust, err := spec.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		spec: spec, base: base, status: Status{URL: media.RedactURL(spec.URL)},
+		http: &http.Client{
+			Transport: &http.Transport{
+				TLSClientConfig: trust, DisableCompression: true, ForceAttemptHTTP2: true,
+				MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+				MaxResponseHeaderBytes: maxAnswer,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Close gives idle connections up.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// tlsConfig trusts the box's authorities, those of the Spec, the pinned
+// certificate or any.
+func (s Spec) tlsConfig() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.Insecure || s.Fingerprint != ""}
+	if s.CA != "" {
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM([]byte(s.CA)) {
+			return nil, errors.New("the hook's authorities hold no certificate")
+		}
+	}
+	if want := strings.ToLower(strings.ReplaceAll(s.Fingerprint, ":", "")); want != "" {
+		cfg.VerifyConnection = func(st tls.ConnectionState) error {
+			if sum := sha256.Sum256(st.PeerCertificates[0].Raw); hex.EncodeToString(sum[:]) != want {
+				return fmt.Errorf("the hook's certificate is not the pinned one: it has fingerprint %x", sum)
+			}
+			return nil
+		}
+	}
+	return cfg, nil
+}
+
+// Reply is a hook's answer, whatever its status.
+type Reply struct {
+	Code int
+	Body []byte // at most 64 kB
+}
+
+// errTooLong is of an answer that was not read to its end.
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+
+// Post sends v as JSON to the hook's URL, with suffix added to its path. An
+// error means that there is no answer; it quotes no URL and no body.
+func (c *Client) Post(ctx context.Context, suffix string, v any) (Reply, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Reply{}, fmt.Errorf("cannot encode the request: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.spec.Timeout)
+	defer cancel()
+	reply, err := c.post(ctx, suffix, body)
+	var broken *url.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("no answer within %v", c.spec.Timeout)
+	case errors.As(err, &broken):
+		err = broken.Err
+	}
+	return reply, err
+}
+
+func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, error) {
+	to := *c.base
+	if suffix != "" {
+		to = *c.base.JoinPath(suffix)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return Reply{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.spec.Agent != "" {
+		req.Header.Set("User-Agent", c.spec.Agent)
+	}
+	if c.spec.Secret != "" {
+		stamp := strconv.FormatInt(time.Now().Unix(), 10)
+		req.Header.Set("Camrelay-Timestamp", stamp)
+		req.Header.Set("Camrelay-Signature", "sha256="+sign(c.spec.Secret, stamp, body))
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was only read
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err == nil && len(answer) > maxAnswer {
+		err = errTooLong
+	}
+	return Reply{res.StatusCode, answer}, err
+}
+
+// sign returns HMAC-SHA256 over stamp, a dot and body, in hex.
+func sign(secret media.Secret, stamp string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+	mac.Write([]byte(stamp + "."))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// note enters how a call went, and tells whether the hook has begun to fail or
+// to work again with it.
+func (c *Client) note(err error) (turned bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.status.DegradedSince != nil
+	if err == nil {
+		c.status.Delivered++
+		c.status.DegradedSince = nil
+		return was
+	}
+	c.status.Failed++
+	c.status.LastError = err.Error()
+	if !was {
+		now := time.Now()
+		c.status.DegradedSince = &now
+	}
+	return !was
+}
+
+func (c *Client) drop(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Dropped += n
+}
+
+// Status returns how it goes with the hook.
+func (c *Client) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}

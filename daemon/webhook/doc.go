@@ -1,0 +1,20 @@
+// Package webhook tells other programs what happens, and asks them to decide.
+// A Log holds the last events; a Deliverer posts them, and others follow it
+// with a cursor. A Client asks: what it returns are values, and whoever asks
+// does as they say. Nothing here knows cameras or sessions, and nothing here
+// stands in the way of media: appending never blocks, a call takes as long as
+// its Spec says and no longer.
+//
+// # Signatures
+//
+// Where a Spec has a secret, each request carries
+//
+//	Camrelay-Timestamp: 1767225600
+//	Camrelay-Signature: sha256=HEX
+//
+// HEX is HMAC-SHA256 over the timestamp, a dot and the body, with the secret
+// as the key. A receiver compares it in constant time and refuses timestamps
+// that are some minutes off.
+//
+// All methods may be called from any goroutine; each Run is called once.
+package webhook
