@@ -7,7 +7,8 @@
 // Run blocks; any number of sessions may run side by side, also on one stream.
 // Each has two goroutines: Run's own reads units and writes media, the other
 // reads what the server says and answers. Both write whole messages with single
-// calls on the connection, which serialises them.
+// calls on the connection, which serialises them. A panic over what the server
+// says ends the session with an error, in either of them.
 //
 // # Why
 //

@@ -9,6 +9,7 @@ import (
 
 	gomedia "github.com/yapingcat/gomedia/go-rtmp"
 
+	"camrelay/media"
 	"camrelay/media/flv"
 )
 
@@ -79,14 +80,17 @@ func newDoor(t target, hevc bool) *door {
 	return d
 }
 
-// guard calls into gomedia and makes an error of a panic.
-func (d *door) guard(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("cannot understand the server: %s", d.target.shown(fmt.Sprint(r)))
-		}
+// guard contains a panic, of gomedia's or ours, which may quote the server.
+func (d *door) guard(f func() error) error {
+	err := func() (err error) {
+		defer media.Contain(&err)
+		return f()
 	}()
-	return f()
+	if p, ok := errors.AsType[*media.PanicError](err); ok {
+		p.Value = d.target.shown(fmt.Sprint(p.Value))
+		return fmt.Errorf("cannot understand the server: %w", err)
+	}
+	return err
 }
 
 // start makes the first bytes of the handshake.
@@ -101,6 +105,10 @@ func (d *door) start() error {
 
 // input takes what the server sent at the time now.
 func (d *door) input(b []byte, now time.Time) error {
+	return d.guard(func() error { return d.take(b, now) })
+}
+
+func (d *door) take(b []byte, now time.Time) error {
 	d.received += uint64(len(b))
 	if err := d.flooded(now); err != nil {
 		return err
@@ -110,7 +118,7 @@ func (d *door) input(b []byte, now time.Time) error {
 			return unsupported("the other side does not speak RTMP")
 		}
 		d.greeted += n
-		if err := d.guard(func() error { return d.cli.Input(b[:n]) }); err != nil {
+		if err := d.cli.Input(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
@@ -283,9 +291,7 @@ func (d *door) status(st status) error {
 // tell hands gomedia an answer that has been read and is written anew.
 func (d *door) tell(vs ...any) error {
 	m := message{kind: typeCommand, body: flv.AppendScript(nil, vs...)}
-	return d.guard(func() error {
-		return d.cli.Input(appendMessage(nil, streamCommand, defaultChunkSize, m))
-	})
+	return d.cli.Input(appendMessage(nil, streamCommand, defaultChunkSize, m))
 }
 
 // appendGoodbye appends the commands that end the publication.

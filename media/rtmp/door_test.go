@@ -317,6 +317,9 @@ func FuzzDoor(f *testing.F) {
 				t.Fatalf("has %d bytes to say", len(d.reply))
 			}
 		}
+		if _, ok := errors.AsType[*media.PanicError](failed); ok {
+			t.Fatal(failed)
+		}
 		if failed != nil && strings.Contains(failed.Error(), "key\"") {
 			t.Fatal("the error holds the stream key")
 		}

@@ -1,9 +1,62 @@
 package rtmp
 
 import (
+	"errors"
+	"io"
+	"net"
+	"strings"
 	"testing"
 	"time"
+
+	"camrelay/media"
+	"camrelay/media/flv"
+	"camrelay/media/hub"
 )
+
+// TestAPanicEndsTheSessionAlone breaks what reads the server's messages.
+func TestAPanicEndsTheSessionAlone(t *testing.T) {
+	for name, publishing := range map[string]bool{
+		"while asking to publish":        false,
+		"in the reader beside the media": true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer there.Close()
+			c := &session{
+				conn: here, timeout: time.Minute, progress: new(media.Progress),
+				door: newDoor(target{key: "s3cret"}, false),
+			}
+			c.door.said = nil
+			c.door.greeted = handshakeIn
+			go func() {
+				_, _ = there.Write([]byte("anything"))
+			}()
+			go func() { _, _ = io.Copy(io.Discard, there) }()
+			var err error
+			if publishing {
+				s := hub.NewStream("gate")
+				defer s.Close()
+				units := s.Units.Reader("rtmp", hub.LastStart)
+				defer units.Close()
+				err = c.run(t.Context(), units, flv.Config{})
+			} else {
+				err = c.publish(t.Context())
+			}
+			if _, ok := errors.AsType[*media.PanicError](err); !ok {
+				t.Errorf("got %v, want the panic", err)
+			}
+		})
+	}
+}
+
+func TestAPanicDoesNotQuoteTheStreamKey(t *testing.T) {
+	d := newDoor(target{key: "s3cret", secretText: secretsOf("s3cret")}, false)
+	err := d.guard(func() error { panic("cannot parse s3cret\n") })
+	p, ok := errors.AsType[*media.PanicError](err)
+	if !ok || strings.Contains(err.Error(), "s3cret") || p.Value != "cannot parse ***" {
+		t.Errorf("got %v", err)
+	}
+}
 
 func TestAServerThatStopsAcknowledgingHasStalled(t *testing.T) {
 	const timeout, second = 10 * time.Second, windowSize * 4 // bytes sent per second

@@ -102,11 +102,13 @@ func (c *session) answer() error {
 }
 
 // listen reads what the server says until the connection ends, and answers.
-func (c *session) listen() error {
+func (c *session) listen() (err error) {
+	defer media.Contain(&err)
 	begin := time.Now()
 	buf := make([]byte, readSize)
 	for {
-		n, err := c.conn.Read(buf)
+		var n int
+		n, err = c.conn.Read(buf)
 		if n > 0 {
 			err = c.door.input(buf[:n], time.Now())
 		}
