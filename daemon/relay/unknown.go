@@ -125,7 +125,7 @@ func (r *Relay) ask(ctx context.Context, q *query, req hub.Request) error {
 	case d.Close:
 		return hub.ErrNotFound
 	case d.Source.URL != "":
-		if err := r.Sources.Add(ctx, req.Path, d.Source); err != nil {
+		if err := r.Sources.Add(ctx, req.Path, d.Source); err != nil && r.Path(req.Path) == nil {
 			r.log.Warn("cannot add the source that the hook has named", "cam", req.Path, "err", err)
 			return unavailable("its source cannot be used")
 		}

@@ -51,7 +51,7 @@ func TestRedirects(t *testing.T) {
 		f.answers["OPTIONS"] = to(other.url)
 		p := newPuller(t, f.url())
 		p.spec.Username, p.spec.Password = testUser, testPassword
-		wantClass(t, p.run(t.Context()), media.ClassNetwork, "(404)")
+		wantClass(t, p.run(t.Context()), media.ClassRefused, "(404)")
 		if strings.Count(p.log.String(), "password in clear") != 1 {
 			t.Errorf("the log says %q", p.log.String())
 		}
