@@ -53,7 +53,7 @@ func (c *cameras) run(ctx context.Context, name string, spec cameraSpec) {
 		func(ctx context.Context, active func()) error {
 			before := meter.Bytes()
 			s, ctx := c.sessions.Open(ctx, info, func() (read, wrote uint64) { return meter.Bytes() - before, 0 })
-			return endRun(ctx, s, camera.Run(ctx, spec.Spec, splice, path.Stream(), active, log), 0)
+			return endRun(ctx, s, camera.Run(ctx, spec.Spec, splice, path.Stream(), active, log))
 		})
 }
 

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"camrelay/daemon/api"
@@ -23,6 +25,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/watch"
+	"camrelay/daemon/webhook"
 	"camrelay/media/srt"
 )
 
@@ -49,6 +52,8 @@ type daemon struct {
 	sources  *sources
 	leases   *keepalive.Leases
 	servers  *servers
+	events   *webhook.Log
+	hooks    *hooks
 	watcher  *watch.Watcher
 	salt     [16]byte // of the sums of secret files
 
@@ -58,6 +63,8 @@ type daemon struct {
 
 	mu     sync.Mutex // guards status
 	status api.ConfigStatus
+
+	terminate atomic.Pointer[config.Terminate] // never nil
 }
 
 // Run runs the daemon until ctx is done, then stops everything from the edge
@@ -68,18 +75,26 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	d := &daemon{
 		opts: opts, log: log, started: time.Now(),
-		access: auth.New(log), sessions: session.NewRegistry(nil),
+		access: auth.New(log), events: webhook.NewLog(),
 		status: api.ConfigStatus{State: "rejected"},
 	}
+	d.sessions = session.NewRegistry(d.sessionEvent)
+	d.hooks = newHooks(d.events, d.sessions, opts.Version, log)
+	d.hooks.end = d.refuse
 	if err := srt.CheckLibrary(); err != nil {
 		log.Error("the SRT library has known holes, update it", "err", err)
 	}
+	d.terminate.Store(&config.Terminate{})
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
 	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
-	d.relay = relay.New(relay.Config{Sessions: d.sessions, Access: d.access, Sources: adder{d}}, log)
+	d.relay = relay.New(relay.Config{
+		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
+	}, log)
 	d.pushes = newPushes(d.relay, d.sessions, log)
 	d.cameras = newCameras(d.relay, d.sessions, log)
-	d.leases = keepalive.New(keepalive.Config{Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot}, log)
+	d.leases = keepalive.New(keepalive.Config{
+		Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot, Observe: d.leaseEvent,
+	}, log)
 	d.servers = newServers(d)
 	d.sources = newSources(d.relay, d.cameras, d.forgetSource, log)
 	d.pushSet = reconcile.New(d.pushes.run)
@@ -153,8 +168,12 @@ func (d *daemon) reload(ctx context.Context) {
 	d.watch(sources)
 	st := d.configStatus()
 	if errors.As(err, &st.Errors) {
+		hash := hashOf(sources)
+		if st.State != "rejected" || st.Hash != hash {
+			d.configEvent("rejected", err.Error(), hash, st.Generation)
+		}
 		st.State = "rejected"
-		st.Hash = hashOf(sources)
+		st.Hash = hash
 		if st.Generation == 0 {
 			d.openAPI(ctx)
 		}
@@ -174,6 +193,7 @@ func (d *daemon) reload(ctx context.Context) {
 	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
 	st.Problems = d.apply(ctx, planOf(cfg, d.opts.Version))
 	d.setStatus(st)
+	d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
 	d.log.Info("configuration applied",
 		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
 }
@@ -211,6 +231,10 @@ func hashOf(sources []config.Source) string {
 // apply makes what runs equal the plan, and returns what could not be done.
 func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.applyAccess(p.access)
+	d.terminate.Store(&p.terminate)
+	d.pushes.holdOff.Store(int64(p.terminate.HoldOff))
+	d.sessions.SetStalledAfter(p.source.StalledAfter)
+	problems = append(problems, d.hooks.apply(ctx, p.hooks)...)
 	d.sources.configure(p.source, p.paths)
 	for name, policy := range p.paths {
 		d.relay.Put(name, policy)
@@ -250,6 +274,7 @@ func (d *daemon) shutdown() {
 	for _, path := range d.relay.Paths() {
 		d.relay.Drop(path.Name())
 	}
+	d.hooks.Close()
 	d.servers.closeAPI()
 	d.log.Info("stopped")
 }

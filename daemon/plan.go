@@ -34,6 +34,8 @@ type plan struct {
 	servers serverSpec
 
 	keepalives map[string]keepalive.Declared
+	terminate  config.Terminate
+	hooks      map[string]config.Hook
 }
 
 // cameraSpec is everything that, when it changes, reconnects a camera.
@@ -86,6 +88,7 @@ func planOf(cfg *config.Config, version string) plan {
 			rtsp: cfg.RTSP.Listen, http: cfg.HTTP.Listen, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
 			hls: spec,
 		},
+		terminate: cfg.Terminate, hooks: cfg.Hooks,
 	}
 	for name, c := range cfg.Cameras {
 		warm := c.Keep == config.KeepWarm

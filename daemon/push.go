@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -60,10 +61,13 @@ type pushes struct {
 
 // push is the state of one push.
 type push struct {
+	name     string
 	spec     pushSpec
 	state    supervise.State
 	progress *media.Progress // of the running session, nil before the first
 	before   counts          // of the sessions before it
+	retry    chan struct{}   // has room for one
+	rest
 }
 
 type counts struct{ bytes, units, lost uint64 }
@@ -81,23 +85,38 @@ func (p *pushes) run(ctx context.Context, name string, spec pushSpec) {
 	if path == nil {
 		return // the plan names only paths that exist
 	}
-	mine := &push{spec: spec}
+	mine := &push{name: name, spec: spec, retry: make(chan struct{}, 1), rest: rest{changed: make(chan struct{}, 1)}}
 	p.mu.Lock()
 	p.known[name] = mine
 	p.mu.Unlock()
 	defer p.forget(name, mine)
+	for {
+		why, err := p.awaitStart(ctx, mine)
+		if err != nil {
+			return
+		}
+		p.keep(ctx, mine, path, why, log)
+	}
+}
+
+// keep keeps a push going until it is stopped or ctx is done. When the limit of
+// attempts is used up it stays listed as failed until it is edited, removed or
+// retried.
+func (p *pushes) keep(ctx context.Context, mine *push, path *relay.Path, why string, log *slog.Logger) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	last, ok := p.begin(mine, end)
+	if !ok {
+		return
+	}
+	name, spec := mine.name, mine.spec
 	release := path.Claim(relay.Claim{
 		ID: name, Kind: relay.ClaimPush, By: name, Starts: spec.demand, Holds: spec.demand,
 	})
 	defer release()
-	report := func(st supervise.State) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		mine.state = st
-	}
-	// Its only error is that of ctx. When the limit of attempts is used up the
-	// push stays listed as failed until it is edited or removed.
-	_ = supervise.Keep(ctx, supervise.Policy{Limit: spec.limit, Log: log}, report,
+	report := func(st supervise.State) { p.report(mine, st) }
+	// Its only error is that of ctx.
+	_ = supervise.Keep(ctx, supervise.Policy{Why: why, Limit: spec.limit, Retry: mine.retry, Last: last, Log: log}, report,
 		func(ctx context.Context, active func()) error {
 			if err := path.AwaitMedia(ctx); err != nil {
 				return err
@@ -110,9 +129,21 @@ func (p *pushes) run(ctx context.Context, name string, spec pushSpec) {
 				wrote, _, _, _ = progress.Counts()
 				return 0, wrote
 			})
-			err := p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log)
-			return endRun(ctx, s, err, time.Duration(p.holdOff.Load()))
+			err := endRun(ctx, s, p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log))
+			if kicked, ok := errors.AsType[*session.KickError](err); ok {
+				p.restUnlessStopped(mine, kicked.By)
+			}
+			return err
 		})
+}
+
+// report takes a state over. While the push is stopped it stays so.
+func (p *pushes) report(mine *push, st supervise.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if mine.stop == nil {
+		mine.state = st
+	}
 }
 
 // session makes progress the running session's, and adds up the one before.
@@ -149,7 +180,7 @@ func (p *pushes) list() []api.Push {
 		c := m.counts()
 		entry := api.Push{
 			Name: name, Camera: m.spec.camera, URL: m.spec.shown, State: m.state,
-			Bytes: c.bytes, Units: c.units, Lost: c.lost,
+			Bytes: c.bytes, Units: c.units, Lost: c.lost, Stop: m.stop,
 		}
 		if m.progress != nil {
 			_, _, _, entry.LastSent = m.progress.Counts()

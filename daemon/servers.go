@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"camrelay/daemon/api"
+	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/web"
 	"camrelay/media/hls"
@@ -161,7 +162,8 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 	handler := api.New(api.Config{
 		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay,
 		Sources: s.d.sources, Sessions: s.d.sessions,
-		Keepalive: s.d.leases,
+		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
+		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
 		Pushes:    s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"time"
 
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -14,13 +13,13 @@ import (
 
 // endRun closes the session of a run that has returned err, and returns what
 // its supervisor is to make of it. ctx is the session's. A run that somebody
-// has kicked is held off for so long.
-func endRun(ctx context.Context, s *session.Session, err error, holdOff time.Duration) error {
+// has kicked has not failed; whether it may come back is for the ledger to say.
+func endRun(ctx context.Context, s *session.Session, err error) error {
 	cause := context.Cause(ctx)
 	kicked, isKicked := errors.AsType[*session.KickError](cause)
 	switch {
 	case isKicked:
-		err = &supervise.HaltError{Err: kicked, For: holdOff}
+		err = &supervise.HaltError{Err: kicked}
 	case errors.Is(cause, context.Canceled):
 		err = cause
 	case cause != nil: // whoever wanted the run does not want it any more

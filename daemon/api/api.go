@@ -6,6 +6,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"camrelay/daemon/auth"
@@ -25,15 +26,21 @@ type Config struct {
 	Sources   Sources
 	Sessions  *session.Registry
 	Keepalive *keepalive.Leases
-	Pushes    func() []Push            // by name
-	Config    func() ConfigStatus      // of the files
-	Listeners func() map[string]string // server → bound address
+	// End ends a session. A camera or push stays stopped for holdOff; 0: until it
+	// is wanted again. It tells whether the session was there and nobody else has.
+	End         func(one *session.Session, by, reason string, holdOff time.Duration) bool
+	PushControl PushControl
+	Terminate   func() config.Terminate  // what the configuration says of it
+	Pushes      func() []Push            // by name
+	Config      func() ConfigStatus      // of the files
+	Listeners   func() map[string]string // server → bound address
 }
 
 // Push is the state of one push.
 type Push struct {
 	Name, Camera, URL string // URL without secrets
 	State             supervise.State
+	Stop              *relay.Stop // nil: nobody has stopped it
 	Bytes             uint64
 	Units             uint64
 	Lost              uint64
@@ -61,7 +68,7 @@ type route struct {
 }
 
 func (s server) routes() []route {
-	return []route{
+	return slices.Concat(s.v3Sessions(), []route{
 		{"GET /healthz", auth.None, s.healthz},
 		{"GET /v3/paths/list", auth.Read, s.pathsList},
 		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
@@ -74,7 +81,22 @@ func (s server) routes() []route {
 		{"DELETE /v3/config/paths/delete/{name...}", auth.Admin, s.sourceRemove},
 		{"GET /v1/status", auth.Read, s.status},
 		{"GET /v1/config/status", auth.Read, s.configStatus},
-	}
+		{"GET /v1/sessions", auth.Read, s.sessionsList},
+		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
+		{"GET /v1/cameras", auth.Read, s.camerasList},
+		{"GET /v1/cameras/{name}", auth.Read, s.camera(s.cameraGet)},
+		{"GET /v1/cameras/{name}/demand", auth.Read, s.camera(s.cameraDemand)},
+		{"POST /v1/cameras/{name}/start", auth.Operate, s.camera(s.cameraStart)},
+		{"POST /v1/cameras/{name}/stop", auth.Operate, s.camera(s.cameraStop)},
+		{"GET /v1/pushes", auth.Read, s.pushesList},
+		{"GET /v1/pushes/{name}", auth.Read, s.push(s.pushGet)},
+		{"POST /v1/pushes/{name}/start", auth.Operate, s.push(s.pushStart)},
+		{"POST /v1/pushes/{name}/stop", auth.Operate, s.push(s.pushStop)},
+		{"POST /v1/pushes/{name}/retry", auth.Operate, s.push(s.pushRetry)},
+		{"POST /rest-api/stream/terminate", auth.Operate, s.terminate},
+		{"POST /rest-api/stream/find", auth.Read, s.streamFind},
+		{"POST /rest-api/stream/find_all", auth.Read, s.streamFindAll},
+	})
 }
 
 // New returns the API's handler.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -54,6 +55,8 @@ func rigAndRelay(t *testing.T, rules auth.Rules) (http.Handler, *relay.Relay) {
 				Name: "up", Camera: "gate", URL: "rtmp://h/live/***", State: supervise.State{Phase: supervise.Active}, Bytes: 7,
 			}}
 		},
+		End:       func(one *session.Session, by, reason string, _ time.Duration) bool { return one.Kick(by, reason) },
+		Terminate: func() config.Terminate { return config.Terminate{HoldOff: time.Minute} },
 		Config:    func() ConfigStatus { return ConfigStatus{State: "applied", Generation: 4} },
 		Listeners: func() map[string]string { return map[string]string{"rtsp": "127.0.0.1:1"} },
 	}), r

@@ -26,7 +26,7 @@ type Status struct {
 
 // RunStatus is what cameras and pushes have in common: the supervisor's state.
 type RunStatus struct {
-	State       string            `json:"state"` // idle, starting, active, reconnecting, failed
+	State       string            `json:"state"` // idle, starting, active, reconnecting, failed, stopped
 	Since       time.Time         `json:"since"`
 	Reason      string            `json:"reason"` // why it is not active, or was not last time
 	Attempt     int               `json:"attempt"`
@@ -46,6 +46,9 @@ type CameraStatus struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
 	RunStatus
+	Health        HealthStatus  `json:"health"`
+	Why           string        `json:"why"`     // it runs or not, in a line
+	Stopped       *StopStatus   `json:"stopped"` // null: nobody has
 	Tracks        []TrackStatus `json:"tracks"`
 	Bytes         uint64        `json:"bytes"`
 	BitrateKbits  int           `json:"bitrate_kbits"` // over 5 s
@@ -70,6 +73,7 @@ type TrackStatus struct {
 
 // DemandEntry is one claim in the ledger that says why a camera runs.
 type DemandEntry struct {
+	ID     string    `json:"id"` // of the session, keepalive or push
 	Kind   string    `json:"kind"`
 	By     string    `json:"by"`
 	Starts bool      `json:"starts"`
@@ -83,10 +87,11 @@ type PushStatus struct {
 	Camera string `json:"camera"`
 	URL    string `json:"url"`
 	RunStatus
-	Bytes    uint64     `json:"bytes"`
-	Units    uint64     `json:"units"`
-	Lost     uint64     `json:"units_lost"`
-	LastSent *time.Time `json:"last_sent"`
+	Stopped  *StopStatus `json:"stopped"` // null: nobody has
+	Bytes    uint64      `json:"bytes"`
+	Units    uint64      `json:"units"`
+	Lost     uint64      `json:"units_lost"`
+	LastSent *time.Time  `json:"last_sent"`
 }
 
 // ViewerStatus is one viewer.
@@ -106,22 +111,13 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
-		Cameras: []CameraStatus{}, Pushes: []PushStatus{}, Viewers: []ViewerStatus{},
+		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
 	}
 	for _, p := range s.Relay.Paths() {
 		if who.MayView(p.Name()) {
 			st.Cameras = append(st.Cameras, cameraStatus(p, now))
 		}
-	}
-	for _, p := range s.Pushes() {
-		if !who.MayView(p.Camera) {
-			continue
-		}
-		st.Pushes = append(st.Pushes, PushStatus{
-			Name: p.Name, Camera: p.Camera, URL: p.URL, RunStatus: runStatus(p.State),
-			Bytes: p.Bytes, Units: p.Units, Lost: p.Lost, LastSent: timeOrNil(p.LastSent),
-		})
 	}
 	for _, v := range s.Sessions.List() {
 		if v.Kind == session.Viewer && who.MayView(v.Path) {
@@ -136,10 +132,12 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 }
 
 func cameraStatus(p *relay.Path, now time.Time) CameraStatus {
-	stats := p.Stream().Meter.Stats(now)
+	stats, d := p.Stream().Meter.Stats(now), p.Demand()
+	health, _ := p.Health()
 	c := CameraStatus{
 		Name: p.Name(), Title: p.Policy().Title, RunStatus: runStatus(p.State()),
-		Tracks: []TrackStatus{}, Demand: []DemandEntry{},
+		Health: healthStatus(health), Why: d.Why, Stopped: stopStatus(d.Stop),
+		Tracks: []TrackStatus{}, Demand: demandEntries(d.Claims),
 		Bytes: stats.Bytes, BitrateKbits: int(stats.Bitrate / 1000), FrameRate: stats.FrameRate,
 		KeyInterval: stats.KeyInterval.Seconds(), Lost: stats.Lost,
 		LastPacketAge: age(stats.LastPacket, now), LastKeyAge: age(stats.LastKey, now),
@@ -147,11 +145,6 @@ func cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	tracks, _ := p.Stream().Tracks()
 	for _, t := range tracks {
 		c.Tracks = append(c.Tracks, trackStatus(t))
-	}
-	for _, d := range p.Claims() {
-		c.Demand = append(c.Demand, DemandEntry{
-			Kind: string(d.Kind), By: d.By, Starts: d.Starts, Holds: d.Holds, Since: d.Since,
-		})
 	}
 	return c
 }
