@@ -3,9 +3,7 @@ package supervise
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,24 +148,12 @@ func (k *keeper) session(ctx context.Context, release func()) error {
 func (k *keeper) guarded(ctx context.Context, active func()) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
+	defer media.Contain(&err)
 	if err := k.run(ctx, active); err != nil {
 		return err
 	}
 	return errEnded
 }
-
-// panicError is a run that panicked.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprintf("internal error: %v", p.value) }
 
 // ended enters err into the state, and either sets the time of the next
 // attempt or, when all are used, waits for a retry.
@@ -177,10 +163,10 @@ func (k *keeper) ended(ctx context.Context, err error) error {
 		k.halted(h, now)
 		return nil
 	}
-	if p, ok := errors.AsType[*panicError](err); ok {
+	if p, ok := errors.AsType[*media.PanicError](err); ok {
 		k.state.Panics++
 		if k.Log != nil {
-			k.Log.Error("internal error: a run has panicked", "err", err, "stack", string(p.stack))
+			k.Log.Error("internal error: a run has panicked", "err", err, "stack", string(p.Stack))
 		}
 	}
 	k.state = k.state.failed(err, now)

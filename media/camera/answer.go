@@ -26,15 +26,18 @@ const (
 // line, a wrong line of which would make gortsplib refuse the camera.
 const stub = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
 
-// request sees each request before it is sent. gortsplib calls it.
-func (x *session) request(req *base.Request) {
+// request sees each request before it is sent.
+func (x *session) request(req *base.Request) (err error) {
+	defer media.Contain(&err)
 	x.method = req.Method
 	x.creds.sign(req)
+	return nil
 }
 
 // answer sees each answer of the camera before gortsplib acts on it, and puts
 // it in order.
-func (x *session) answer(res *base.Response) {
+func (x *session) answer(res *base.Response) (err error) {
+	defer media.Contain(&err)
 	x.creds.answered(res)
 	if res.StatusCode != base.StatusOK {
 		x.refused = x.method
@@ -56,6 +59,7 @@ func (x *session) answer(res *base.Response) {
 		x.answerSetup(res)
 	}
 	x.answerSession(res)
+	return nil
 }
 
 // answerOptions lets cameras go on that do not know OPTIONS.
@@ -202,16 +206,26 @@ func pair(transport, key string) (p [2]int, ok bool) {
 // secrets.
 func (x *session) explain(err error) error {
 	class, text := media.ClassOf(err), err.Error()
+	if p, ok := errors.AsType[*media.PanicError](err); ok {
+		p.Value = x.hide(fmt.Sprint(p.Value))
+		return p
+	}
 	if status, ok := errors.AsType[liberrors.ErrClientBadStatusCode](err); ok {
 		class, text = x.status(status)
 	}
-	if p := x.target.password; p != "" {
-		text = strings.ReplaceAll(text, p, "***")
-	}
+	text = x.hide(text)
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return media.Fail(class, media.EndedBy(media.ErrPeerClosed, "the camera closed the connection ("+text+")"))
 	}
 	return media.Fail(class, errors.New(text))
+}
+
+// hide returns text without the password.
+func (x *session) hide(text string) string {
+	if p := x.target.password; p != "" {
+		return strings.ReplaceAll(text, p, "***")
+	}
+	return text
 }
 
 // status says what an answer of the camera's means.

@@ -21,4 +21,7 @@
 // once per connection, gives up on answers that only it finds odd, and reads an
 // SDP as a whole or not at all. So it never sees credentials, and every answer
 // is put in order before it acts on it.
+//
+// gortsplib calls us in goroutines of its own, where a panic over what a camera
+// sends would end the process. media.Contain makes it the error of the session.
 package camera

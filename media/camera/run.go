@@ -25,6 +25,9 @@ func Run(ctx context.Context, spec Spec, splice *Splice, s *hub.Stream, active f
 		x := &session{spec: spec, target: t, splice: splice, stream: s, active: active, log: log}
 		x.udp = spec.Transport == UDP || spec.Transport != TCP && splice.udp && !t.tls
 		err := x.run(ctx)
+		if _, ok := errors.AsType[*media.PanicError](err); ok {
+			splice.units.asm = nil // it may have been in the middle of anything
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

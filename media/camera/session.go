@@ -71,7 +71,9 @@ func (x *session) run(ctx context.Context) error {
 		Scheme: "rtsp", Host: x.target.addr, Transport: &transport, AnyPortEnable: true, UserAgent: "camrelay",
 		ReadTimeout: never, InitialUDPReadTimeout: never, WriteTimeout: writeTimeout,
 		OnTransportSwitch: func(error) {}, OnPacketsLost: func(uint64) {}, OnDecodeError: func(error) {},
-		OnRequest: x.request, OnResponse: x.answer, ListenPacket: listenPacket,
+		OnRequest:    func(req *base.Request) { x.failed(x.request(req)) },
+		OnResponse:   func(res *base.Response) { x.answered(res, x.answer(res)) },
+		ListenPacket: listenPacket,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, sock, err := x.spec.dial(ctx, x.target)
 			if err != nil {
@@ -104,6 +106,23 @@ func (x *session) run(ctx context.Context) error {
 		return err
 	}
 	return x.watch(ctx)
+}
+
+// failed ends the session with an error if there is one. It is for what
+// gortsplib calls in goroutines of its own.
+func (x *session) failed(err error) {
+	if err != nil {
+		x.end(err)
+	}
+}
+
+// answered ends the session if an answer could not be put in order, and keeps
+// gortsplib from acting on it.
+func (x *session) answered(res *base.Response, err error) {
+	if err != nil {
+		*res = base.Response{StatusCode: base.StatusInternalServerError}
+		x.end(err)
+	}
 }
 
 // step carries out one request within stepTimeout, and repeats it with

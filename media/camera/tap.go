@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"camrelay/media"
 )
 
 // beat is how often a socket is read while nobody waits for every packet. It
@@ -83,13 +84,9 @@ func (t *tap) Write(p []byte) (int, error) {
 // Read gives gortsplib the camera's answers. It is called by one goroutine,
 // gortsplib's reader, which by it does all the work of a TCP session.
 func (t *tap) Read(p []byte) (n int, err error) {
+	defer media.Contain(&err) // this goroutine is gortsplib's: nobody else would
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	defer func() {
-		if v := recover(); v != nil { // this goroutine is gortsplib's: nobody else would
-			err = internal(t.media.Load(), v)
-		}
-	}()
 	for len(t.up) == 0 {
 		if err := t.fill(); err != nil {
 			return 0, err
@@ -134,14 +131,6 @@ func (t *tap) publish(r *route, now time.Time) error {
 	_, err := t.parse(r, now)
 	r.in.publish(now)
 	return err
-}
-
-// internal makes an error of a panic, and keeps its stack in the log.
-func internal(r *route, v any) error {
-	if r != nil {
-		r.in.log.Error("internal error: what a camera sent was not foreseen", "err", v, "stack", string(debug.Stack()))
-	}
-	return fmt.Errorf("internal error: %v", v)
 }
 
 // rest waits for the next beat.

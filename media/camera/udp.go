@@ -46,38 +46,41 @@ func (x *session) readUDP() {
 	for id, m := range x.medias {
 		l := x.in.lanes[id]
 		var buf slab
-		take := func(p *rtp.Packet) { x.datagram(l, &buf, p, time.Now()) }
+		take := func(p *rtp.Packet) { x.failed(x.datagram(l, &buf, p, time.Now())) }
 		for _, f := range m.Formats {
 			x.client.OnPacketRTP(m, f, take)
 		}
 		x.client.OnPacketRTCP(m, func(p rtcp.Packet) {
 			if sr, ok := p.(*rtcp.SenderReport); ok {
-				x.in.mu.Lock()
-				defer x.in.mu.Unlock()
-				x.in.senderReport(l, ntpTime(sr.NTPTime), sr.RTPTime, time.Now())
+				x.failed(x.report(l, sr, time.Now()))
 			}
 		})
 	}
 }
 
-// datagram takes one packet. What has come is published at the end of a
-// picture, by its marker, and otherwise after a beat.
-func (x *session) datagram(l *lane, buf *slab, p *rtp.Packet, now time.Time) {
+// report takes one sender report.
+func (x *session) report(l *lane, sr *rtcp.SenderReport, now time.Time) (err error) {
+	defer media.Contain(&err)
 	x.in.mu.Lock()
 	defer x.in.mu.Unlock()
-	defer func() {
-		if v := recover(); v != nil { // this goroutine is gortsplib's: nobody else would
-			x.end(internal(&x.route, v))
-		}
-	}()
+	x.in.senderReport(l, ntpTime(sr.NTPTime), sr.RTPTime, now)
+	return nil
+}
+
+// datagram takes one packet. What has come is published at the end of a
+// picture, by its marker, and otherwise after a beat.
+func (x *session) datagram(l *lane, buf *slab, p *rtp.Packet, now time.Time) (err error) {
+	defer media.Contain(&err)
+	x.in.mu.Lock()
+	defer x.in.mu.Unlock()
 	n := p.MarshalSize()
 	if n > maxFrame-frameHeader {
-		return
+		return nil
 	}
 	room := buf.room(frameHeader+n, now)
 	wire := room[:frameHeader+n]
 	if _, err := p.MarshalTo(wire[frameHeader:]); err != nil {
-		return // gortsplib has parsed it, so this cannot be
+		return nil // gortsplib has parsed it, so this cannot be
 	}
 	wire[0], wire[2], wire[3] = '$', byte(n>>8), byte(n)
 	buf.w += len(wire)
@@ -86,4 +89,5 @@ func (x *session) datagram(l *lane, buf *slab, p *rtp.Packet, now time.Time) {
 	if p.Marker || l.track.Kind != media.KindVideo || now.Sub(x.in.since) >= beat {
 		x.in.publish(now)
 	}
+	return nil
 }
