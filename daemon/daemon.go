@@ -90,7 +90,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	d.relay = relay.New(relay.Config{
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
 	}, log)
-	d.pushes = newPushes(d.relay, d.sessions, log)
+	d.pushes = newPushes(d.relay, d.sessions, d.pushEvent, log)
 	d.cameras = newCameras(d.relay, d.sessions, log)
 	d.leases = keepalive.New(keepalive.Config{
 		Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot, Observe: d.leaseEvent,
@@ -185,7 +185,8 @@ func (d *daemon) reload(ctx context.Context) {
 	if st.State == "applied" && st.Hash == hash && len(st.Problems) == 0 {
 		return
 	}
-	if st.State != "applied" || st.Hash != hash {
+	fresh := st.State != "applied" || st.Hash != hash
+	if fresh {
 		now := time.Now()
 		st.Generation++
 		st.AppliedAt = &now
@@ -193,7 +194,9 @@ func (d *daemon) reload(ctx context.Context) {
 	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
 	st.Problems = d.apply(ctx, planOf(cfg, d.opts.Version))
 	d.setStatus(st)
-	d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
+	if fresh {
+		d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
+	}
 	d.log.Info("configuration applied",
 		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
 }

@@ -51,6 +51,7 @@ func targets() map[string]target {
 type pushes struct {
 	relay    *relay.Relay
 	sessions *session.Registry
+	observe  func(name string, spec pushSpec, st supervise.State)
 	log      *slog.Logger
 	targets  map[string]target
 	holdOff  atomic.Int64 // time.Duration: how long a push rests that somebody has ended
@@ -72,8 +73,14 @@ type push struct {
 
 type counts struct{ bytes, units, lost uint64 }
 
-func newPushes(r *relay.Relay, sessions *session.Registry, log *slog.Logger) *pushes {
-	p := &pushes{relay: r, sessions: sessions, log: log, targets: targets(), known: make(map[string]*push)}
+// newPushes returns no pushes yet. observe is called when one changes its phase
+// and must not block.
+func newPushes(r *relay.Relay, sessions *session.Registry, observe func(string, pushSpec, supervise.State),
+	log *slog.Logger,
+) *pushes {
+	p := &pushes{
+		relay: r, sessions: sessions, observe: observe, log: log, targets: targets(), known: make(map[string]*push),
+	}
 	p.holdOff.Store(int64(time.Minute))
 	return p
 }
@@ -141,9 +148,13 @@ func (p *pushes) keep(ctx context.Context, mine *push, path *relay.Path, why str
 func (p *pushes) report(mine *push, st supervise.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if mine.stop == nil {
-		mine.state = st
+	if mine.stop != nil {
+		return
 	}
+	if mine.state.Phase != st.Phase {
+		p.observe(mine.name, mine.spec, st)
+	}
+	mine.state = st
 }
 
 // session makes progress the running session's, and adds up the one before.

@@ -165,6 +165,7 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
 		Pushes:    s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
+		Events: s.d.events, Hooks: s.d.hooks.status,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)
 	if err != nil {

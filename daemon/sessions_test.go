@@ -40,7 +40,7 @@ func newParts(t *testing.T, names ...string) *parts {
 	p := &parts{sessions: session.NewRegistry(nil)}
 	p.relay = relay.New(relay.Config{Sessions: p.sessions, Access: access}, quiet)
 	p.cameras = newCameras(p.relay, p.sessions, quiet)
-	p.pushes = newPushes(p.relay, p.sessions, quiet)
+	p.pushes = newPushes(p.relay, p.sessions, func(string, pushSpec, supervise.State) {}, quiet)
 	for _, name := range names {
 		p.relay.Put(name, relay.Policy{Warm: true, IdleAfter: time.Second, StartTimeout: time.Second})
 		t.Cleanup(func() { p.relay.Drop(name) })

@@ -77,6 +77,7 @@ func (p *pushes) halt(m *push, by string, holdOff time.Duration) {
 	}
 	m.state = m.state.To(supervise.Stopped, m.stop.String(), now)
 	m.state.Attempt, m.state.NextRetry = 0, m.stop.Until
+	p.observe(m.name, m.spec, m.state)
 	m.tell()
 	p.log.Info("push stopped", "push", m.name, "reason", m.stop.String())
 }

@@ -34,7 +34,7 @@ var rooms = []room{
 	{"daemon", "daemon/... media/... hal/... systemd", "it wires everything below and nothing above"},
 
 	{"daemon/api", "daemon/relay daemon/session daemon/keepalive daemon/auth daemon/health daemon/config " +
-		"daemon/supervise media media/hub", "the API shows these rooms' states and no other's"},
+		"daemon/supervise daemon/webhook media media/hub", "the API shows these rooms' states and no other's"},
 	{
 		"daemon/relay", "daemon/session daemon/supervise daemon/health daemon/auth media media/hub",
 		"the broker starts paths, registers sessions and authorises; servers come to it",

@@ -125,7 +125,7 @@ func TestRightsOfRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := ""
-	s := server{Config{Access: access}}
+	s := server{Config: Config{Access: access}}
 	for _, row := range []struct {
 		who   string
 		right auth.Right

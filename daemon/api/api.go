@@ -15,6 +15,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
+	"camrelay/daemon/webhook"
 )
 
 // Config is what the API reads from.
@@ -34,6 +35,8 @@ type Config struct {
 	Pushes      func() []Push            // by name
 	Config      func() ConfigStatus      // of the files
 	Listeners   func() map[string]string // server → bound address
+	Events      *webhook.Log                     // nil: nothing happens
+	Hooks       func() map[string]webhook.Status // by key in the section hooks; nil: there are none
 }
 
 // Push is the state of one push.
@@ -58,7 +61,11 @@ type ConfigStatus struct {
 	Warnings   config.Errors `json:"warnings"`
 }
 
-type server struct{ Config }
+type server struct {
+	Config
+
+	followers chan struct{} // holds one for each client that follows the events
+}
 
 // route is one line of the API's surface.
 type route struct {
@@ -80,6 +87,7 @@ func (s server) routes() []route {
 		{"POST /v3/config/paths/add/{name...}", auth.Admin, s.sourceAdd},
 		{"DELETE /v3/config/paths/delete/{name...}", auth.Admin, s.sourceRemove},
 		{"GET /v1/status", auth.Read, s.status},
+		{"GET /v1/events", auth.Read, s.events},
 		{"GET /v1/config/status", auth.Read, s.configStatus},
 		{"GET /v1/sessions", auth.Read, s.sessionsList},
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
@@ -101,7 +109,13 @@ func (s server) routes() []route {
 
 // New returns the API's handler.
 func New(cfg Config) http.Handler {
-	s := server{cfg}
+	if cfg.Events == nil {
+		cfg.Events = webhook.NewLog()
+	}
+	if cfg.Hooks == nil {
+		cfg.Hooks = func() map[string]webhook.Status { return map[string]webhook.Status{} }
+	}
+	s := server{cfg, make(chan struct{}, maxFollowers)}
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
 		mux.HandleFunc(r.pattern, s.guard(r))

@@ -8,6 +8,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
+	"camrelay/daemon/webhook"
 	"camrelay/media"
 )
 
@@ -18,10 +19,12 @@ type Status struct {
 	Config  ConfigStatus `json:"config"`
 	// Listeners maps each server that runs to the address it is bound to.
 	Listeners map[string]string `json:"listeners"`
-	Cameras   []CameraStatus    `json:"cameras"`
-	Pushes    []PushStatus      `json:"pushes"`
-	Viewers   []ViewerStatus    `json:"viewers"`
-	Keepalive KeepaliveStatus   `json:"keepalives"`
+	// Hooks maps each hook of the configuration to how it goes with it.
+	Hooks     map[string]webhook.Status `json:"hooks"`
+	Cameras   []CameraStatus            `json:"cameras"`
+	Pushes    []PushStatus              `json:"pushes"`
+	Viewers   []ViewerStatus            `json:"viewers"`
+	Keepalive KeepaliveStatus           `json:"keepalives"`
 }
 
 // RunStatus is what cameras and pushes have in common: the supervisor's state.
@@ -111,6 +114,7 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
+		Hooks:   s.Hooks(),
 		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
 	}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"camrelay/daemon/auth"
+	"camrelay/daemon/webhook"
+)
+
+// Bounds of a client that follows the events.
+const (
+	maxFollowers = 32               // at once
+	heartbeat    = 15 * time.Second // so that proxies and clients see that it stands
+	sendTimeout  = 10 * time.Second // of one write; a slower client is let go
+	sendAtOnce   = 64               // events
+)
+
+// events streams what happens as server-sent events: what came after the ID in
+// Last-Event-ID or ?since=, else from now on; ?since=0 sends all that is held.
+// ?type= and ?path= choose, the former with * at the end. What a slow client
+// has lost is told by an event of type gap.
+// Specification: HTML Living Standard, 9.2 Server-sent events.
+func (s server) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.followers <- struct{}{}:
+		defer func() { <-s.followers }()
+	default:
+		w.Header().Set("Retry-After", "10")
+		problem(w, http.StatusServiceUnavailable, "too many clients follow the events")
+		return
+	}
+	query := r.URL.Query()
+	f := follower{w: w, out: http.NewResponseController(w), who: auth.FromContext(r.Context()), path: query.Get("path")}
+	if types := query.Get("type"); types != "" {
+		f.types = strings.Split(types, ",")
+	}
+	cursor := s.Events.Live()
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		cursor = s.Events.After(id)
+	} else if query.Has("since") {
+		cursor = s.Events.After(query.Get("since"))
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	// Whatever ends it, the client is gone or is let go.
+	_ = f.follow(r.Context(), cursor)
+}
+
+// follower is one client.
+type follower struct {
+	w     http.ResponseWriter
+	out   *http.ResponseController
+	who   auth.Principal
+	types []string
+	path  string
+}
+
+func (f follower) follow(ctx context.Context, cursor *webhook.Cursor) error {
+	if err := f.send(": camrelay\n\n"); err != nil {
+		return err
+	}
+	for {
+		limited, cancel := context.WithTimeout(ctx, heartbeat)
+		events, lost, err := cursor.Next(limited, sendAtOnce)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded):
+			err = f.send(": still here\n\n")
+		case err == nil:
+			err = f.tell(events, lost)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// tell sends the events that the client wants and may see.
+func (f follower) tell(events []webhook.Event, lost uint64) error {
+	var b strings.Builder
+	if lost > 0 {
+		fmt.Fprintf(&b, "event: gap\ndata: {\"lost\":%d}\n\n", lost)
+	}
+	for _, e := range events {
+		if f.path != "" && e.Path != f.path || !webhook.Matches(f.types, e.Type) || !f.may(e) {
+			continue
+		}
+		data, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, data)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return f.send(b.String())
+}
+
+// may tells whether the client may know of the event.
+func (f follower) may(e webhook.Event) bool {
+	if e.Path == "" {
+		return f.who.May(auth.Operate)
+	}
+	return f.who.MayView(e.Path)
+}
+
+func (f follower) send(text string) error {
+	if err := f.out.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return err
+	}
+	if _, err := f.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return f.out.Flush()
+}

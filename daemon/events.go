@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"camrelay/daemon/keepalive"
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
+	"camrelay/daemon/webhook"
+)
+
+// What happens in the rooms becomes events here. None of it blocks.
+
+// pathEvent is the relay's observer.
+func (d *daemon) pathEvent(e relay.Event) {
+	data := make(map[string]any)
+	switch e.Type {
+	case relay.NoneReader:
+		var held []string
+		for _, c := range e.Held {
+			held = append(held, string(c.Kind)+" "+c.By)
+		}
+		data["since"], data["bytes"], data["held_by"] = e.Since, e.Bytes, held
+	case relay.HealthRaised, relay.HealthCleared:
+		data["condition"] = e.Condition.Name
+	case relay.NotFound:
+		data["protocol"], data["remote_addr"] = e.Protocol, e.Remote
+	}
+	d.events.Append(webhook.Event{Time: e.At, Type: string(e.Type), Path: e.Path, Reason: e.Reason, Data: data})
+}
+
+// sessionEvent is the observer of the registry.
+func (d *daemon) sessionEvent(e session.Event) {
+	s := e.Session
+	data := map[string]any{
+		"kind": s.Kind, "protocol": s.Protocol, "remote_addr": s.Remote, "user": s.User,
+	}
+	if e.Type == session.Closed {
+		data["read_bytes_sum"], data["wrote_bytes_sum"] = s.Read, s.Wrote
+		data["uptime_seconds"] = s.Uptime
+	}
+	d.events.Append(webhook.Event{
+		Type: "session." + string(e.Type), Path: s.Path, Session: s.ID, Reason: s.Reason, Data: data,
+	})
+}
+
+// leaseEvent is the observer of the keepalives.
+func (d *daemon) leaseEvent(e keepalive.Event) {
+	d.events.Append(webhook.Event{
+		Type: "keepalive." + string(e.Type), Path: e.Lease.Path, Reason: e.Reason,
+		Data: map[string]any{"id": e.Lease.ID, "state": e.Lease.State, "label": e.Lease.Label},
+	})
+}
+
+// pushEvent tells that a push is in another state than before.
+func (d *daemon) pushEvent(name string, spec pushSpec, st supervise.State) {
+	d.events.Append(webhook.Event{
+		Type: "push." + string(st.Phase), Path: spec.camera, Reason: st.Reason,
+		Data: map[string]any{"push": name, "url": spec.shown, "attempt": st.Attempt},
+	})
+}
+
+// configEvent tells that the files were applied or rejected.
+func (d *daemon) configEvent(state, reason, hash string, generation int) {
+	d.events.Append(webhook.Event{
+		Type: "config." + state, Reason: reason, Data: map[string]any{"generation": generation, "hash": hash},
+	})
+}
