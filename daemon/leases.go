@@ -31,17 +31,30 @@ func (p leasePaths) Claim(path string, l keepalive.Lease, fresh bool) (release f
 	s, ctx := p.d.sessions.Open(context.Background(), session.Info{
 		Kind: session.Keepalive, Protocol: leaseProtocol, Path: path, Remote: l.CreatorIP, User: l.CreatorUser,
 	}, nil)
+	released := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		if kicked, ok := errors.AsType[*session.KickError](context.Cause(ctx)); ok && p.d.relay.Path(path) != nil {
-			p.d.leases.Suspend(l.ID, kicked.Error(), leasePause)
+		kicked, ok := errors.AsType[*session.KickError](context.Cause(ctx))
+		if !ok || p.d.relay.Path(path) == nil {
+			return // the path is gone, and its leases with it
+		}
+		for !p.d.leases.Suspend(l.ID, kicked.Error(), leasePause) {
+			select { // it is just being added
+			case <-released:
+				return
+			case <-time.After(leaseRetry):
+			}
 		}
 	})
 	return func() {
 		stop()
+		close(released)
 		s.Close(context.Canceled)
 		unclaim()
 	}, true
 }
+
+// leaseRetry is how soon is looked for a lease that is not there yet.
+const leaseRetry = 50 * time.Millisecond
 
 // leasePause is how long a keepalive stays away whose session was ended. Who
 // wants it to end for good removes it.

@@ -183,12 +183,14 @@ func (k *Leases) Renew(ctx context.Context, id string, ttl time.Duration, by Cal
 }
 
 // Suspend lets go of a lease's path for a while, for somebody who has ended its
-// session; then it is attached again. reason is for people.
-func (k *Leases) Suspend(id, reason string, pause time.Duration) {
+// session; then it is attached again. reason is for people. It tells whether
+// there is such a lease: one that is just being added is not there yet.
+func (k *Leases) Suspend(id, reason string, pause time.Duration) bool {
 	now := time.Now()
 	release := func() {}
 	k.mu.Lock()
-	if i := k.index(id); i >= 0 && !k.closed && k.leases[i].State != Expired {
+	i := k.index(id)
+	if i >= 0 && k.live(k.leases[i]) {
 		l := k.leases[i]
 		l.paused = now.Add(pause)
 		release = l.detach()
@@ -198,6 +200,7 @@ func (k *Leases) Suspend(id, reason string, pause time.Duration) {
 	k.mu.Unlock()
 	release()
 	k.tell()
+	return i >= 0
 }
 
 // Get returns a lease; ok is false if there is none of that ID.

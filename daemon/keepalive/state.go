@@ -68,7 +68,7 @@ type moment struct {
 // process, to m. It is 0 if the clock was set back meanwhile.
 func (m moment) since(before moment) time.Duration {
 	if m.boot != "" && m.boot == before.boot {
-		return max(0, m.up-before.up)
+		return max(0, m.up-max(0, before.up))
 	}
 	return max(0, m.wall.Round(0).Sub(before.wall.Round(0)))
 }
@@ -182,7 +182,7 @@ func decodeEntry(raw json.RawMessage, elapsed time.Duration, now time.Time) (*le
 		l.Owner, l.dormant = OwnerConfig, true
 	}
 	if ttl > 0 {
-		l.deadline = now.Add(left(ttl, min(ttl, time.Duration(e.Left)), elapsed))
+		l.deadline = now.Add(left(ttl, max(0, min(ttl, time.Duration(e.Left))), elapsed))
 	}
 	return l, nil
 }
