@@ -2,14 +2,13 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
@@ -148,7 +147,7 @@ func (h *hooks) NotFound(ctx context.Context, req hub.Request) (relay.Decision, 
 	number, _ := strconv.Atoi(port) // 0 where there is none
 	a, err := h.ask(ctx, config.HookNotFound, webhook.NotFound{
 		Stream:   webhook.NewStream(req.Protocol, req.Path, req.Query.Encode(), h.server),
-		Protocol: req.Protocol, IP: ip, Port: number, ID: uuid.NewString(),
+		Protocol: req.Protocol, IP: ip, Port: number, ID: rand.Text(),
 	})
 	return relay.Decision{Close: a.Close, Reason: a.Reason, Source: relay.Source{URL: media.Secret(a.Source)}}, err
 }

@@ -12,7 +12,7 @@ import (
 // regular expressions, and what is derived from a table and never changes.
 var makers = map[string]bool{
 	"errors.New": true, "fmt.Errorf": true, "regexp.MustCompile": true,
-	"netip.MustParsePrefix": true, "netip.MustParseAddr": true, "strings.NewReplacer": true,
+	"netip.MustParsePrefix": true, "netip.MustParseAddr": true, "strings.NewReplacer": true, "media.EndedBy": true,
 }
 
 // TestNoPackageStateAndNoInit: package variables are tables, sentinels,

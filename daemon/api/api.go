@@ -31,10 +31,10 @@ type Config struct {
 	// is wanted again. It tells whether the session was there and nobody else has.
 	End         func(one *session.Session, by, reason string, holdOff time.Duration) bool
 	PushControl PushControl
-	Terminate   func() config.Terminate  // what the configuration says of it
-	Pushes      func() []Push            // by name
-	Config      func() ConfigStatus      // of the files
-	Listeners   func() map[string]string // server → bound address
+	Terminate   func() config.Terminate          // what the configuration says of it
+	Pushes      func() []Push                    // by name
+	Config      func() ConfigStatus              // of the files
+	Listeners   func() map[string]string         // server → bound address
 	Events      *webhook.Log                     // nil: nothing happens
 	Hooks       func() map[string]webhook.Status // by key in the section hooks; nil: there are none
 }

@@ -102,7 +102,9 @@ func TestEventsAreFollowedLiveAndFromAnID(t *testing.T) {
 func TestEventsAreChosenByTypeAndPath(t *testing.T) {
 	url, events := eventServer(t)
 	for _, e := range []webhook.Event{
-		{Type: "path.ready", Path: "gate"}, {Type: "push.active", Path: "gate"}, {Type: "path.ready", Path: "yard"},
+		{Type: "path.ready", Path: "gate"},
+		{Type: "push.active", Path: "gate"},
+		{Type: "path.ready", Path: "yard"},
 		{Type: "path.none_reader", Path: "yard"},
 	} {
 		events.Append(e)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"runtime"
 	"time"
 
 	"camrelay/daemon/auth"
@@ -14,9 +15,11 @@ import (
 
 // Status is the answer of /v1/status.
 type Status struct {
-	Version string       `json:"version"`
-	Uptime  float64      `json:"uptime_seconds"`
-	Config  ConfigStatus `json:"config"`
+	Version string  `json:"version"`
+	Uptime  float64 `json:"uptime_seconds"`
+	// Goroutines is how many there are in the process.
+	Goroutines int          `json:"goroutines"`
+	Config     ConfigStatus `json:"config"`
 	// Listeners maps each server that runs to the address it is bound to.
 	Listeners map[string]string `json:"listeners"`
 	// Hooks maps each hook of the configuration to how it goes with it.
@@ -113,7 +116,8 @@ type ViewerStatus struct {
 func (s server) status(w http.ResponseWriter, r *http.Request) {
 	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
-		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Config: s.Config.Config(), Listeners: s.Listeners(),
+		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Goroutines: runtime.NumGoroutine(),
+		Config: s.Config.Config(), Listeners: s.Listeners(),
 		Hooks:   s.Hooks(),
 		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
