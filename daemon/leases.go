@@ -37,7 +37,11 @@ func (p leasePaths) Claim(path string, l keepalive.Lease, fresh bool) (release f
 		if !ok || p.d.relay.Path(path) == nil {
 			return // the path is gone, and its leases with it
 		}
-		for !p.d.leases.Suspend(l.ID, kicked.Error(), leasePause) {
+		pause := p.d.terminate.Load().HoldOff
+		if pause <= 0 {
+			pause = leasePause
+		}
+		for !p.d.leases.Suspend(l.ID, kicked.Error(), pause) {
 			select { // it is just being added
 			case <-released:
 				return
@@ -56,8 +60,8 @@ func (p leasePaths) Claim(path string, l keepalive.Lease, fresh bool) (release f
 // leaseRetry is how soon is looked for a lease that is not there yet.
 const leaseRetry = 50 * time.Millisecond
 
-// leasePause is how long a keepalive stays away whose session was ended. Who
-// wants it to end for good removes it.
+// leasePause is how long a keepalive stays away whose session was ended, unless
+// the configuration has a hold-off. Who wants it to end for good removes it.
 const leasePause = time.Minute
 
 // leaseName is a keepalive for people.
