@@ -167,7 +167,8 @@ func TestM5_M7_ListKeepalives(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	for _, query := range []string{"itemsPerPage=-1", "itemsPerPage=0", "page=-1", "page=x"} {
-		if code, v := call(t, h, "GET", "/v3/paths/keepalive/list?"+query, "", plainly); code != 400 || v["status"] != "error" {
+		code, v := call(t, h, "GET", "/v3/paths/keepalive/list?"+query, "", plainly)
+		if code != 400 || v["status"] != "error" {
 			t.Errorf("%s: status %d, %v", query, code, v)
 		}
 	}
@@ -186,7 +187,8 @@ func TestM5_M7_ListKeepalives(t *testing.T) {
 			}
 		}
 	}
-	if v := list.Items[0]; v.CreatorIP != "127.0.0.1" || v.CreatorUser != "" || v.Path != "gate" || v.Owner != "api" || !v.Saved {
+	v := list.Items[0]
+	if v.CreatorIP != "127.0.0.1" || v.CreatorUser != "" || v.Path != "gate" || v.Owner != "api" || !v.Saved {
 		t.Errorf("%+v", v)
 	}
 	_, none := call(t, h, "GET", "/v3/paths/keepalive/list?path=nope", "", plainly)
@@ -233,7 +235,8 @@ func TestM9_KeepalivesNeedTheRightToThePath(t *testing.T) {
 	}
 	var list page[v3Keepalive]
 	res := request(t, h, "GET", "/v3/paths/keepalive/list", bearer("guard"))
-	if err := json.NewDecoder(res.Body).Decode(&list); err != nil || list.ItemCount != 1 || list.Items[0].CreatorUser != "guard" {
+	err := json.NewDecoder(res.Body).Decode(&list)
+	if err != nil || list.ItemCount != 1 || list.Items[0].CreatorUser != "guard" {
 		t.Errorf("guard sees %+v, %v", list, err)
 	}
 	res = request(t, h, "GET", "/v3/paths/keepalive/list?path=door", bearer("operator"))
@@ -249,7 +252,10 @@ func TestDeclaredKeepalivesBelongToTheFile(t *testing.T) {
 	h := rig(t)
 	var list page[v3Keepalive]
 	ask(t, h, "/v3/paths/keepalive/list?path=yard", &list)
-	if len(list.Items) != 1 || list.Items[0].Owner != "config" || list.Items[0].Name != "wall" || list.Items[0].Label != "Wall" {
+	if len(list.Items) != 1 {
+		t.Fatalf("%+v", list)
+	}
+	if l := list.Items[0]; l.Owner != "config" || l.Name != "wall" || l.Label != "Wall" {
 		t.Fatalf("%+v", list)
 	}
 	for method, path := range map[string]string{"DELETE": "remove/", "POST": "renew/"} {

@@ -62,8 +62,8 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	ended := make(map[string]bool)
 	for _, ev := range s.events {
-		id, known := ev.Lease.ID, false
-		_, known = ended[id]
+		id := ev.Lease.ID
+		_, known := ended[id]
 		if known == (ev.Type == Added) || ended[id] {
 			t.Errorf("%s of %s, added %v, removed %v", ev.Type, id, known, ended[id])
 		}

@@ -69,8 +69,8 @@ func TestTimeLeftAfterARestart(t *testing.T) {
 		{"a day off", moment{wall.Add(day), "second", 0}, 10 * day, 5 * day, 4*day + time.Hour},
 		{"a year off", moment{wall.Add(365 * day), "second", 0}, 10 * day, 5 * day, time.Hour},
 		{"no clock at boot", moment{time.Unix(0, 0), "second", 0}, 10 * day, 5 * day, 5*day + time.Hour},
-		{"the clock was set on by a year", moment{wall.Add(365 * day), "first", 11 * time.Hour}, 10 * day, 5 * day, 5 * day},
-		{"the clock was set back by a year", moment{wall.Add(-365 * day), "first", 11 * time.Hour}, 10 * day, 5 * day, 5 * day},
+		{"the clock was set on", moment{wall.Add(365 * day), "first", 11 * time.Hour}, 10 * day, 5 * day, 5 * day},
+		{"the clock was set back", moment{wall.Add(-365 * day), "first", 11 * time.Hour}, 10 * day, 5 * day, 5 * day},
 		{"boots are not known", moment{wall.Add(day), "", 0}, 10 * day, 5 * day, 4*day + time.Hour},
 		{"just renewed", moment{wall, "first", 10 * time.Hour}, 10 * day, 10 * day, 10 * day},
 	} {
@@ -155,6 +155,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 func TestFilesThatAreNotSoundAreSetAside(t *testing.T) {
 	now := moment{wall: time.Now()}
 	good := string(encode(examples(now.wall), now))
+	begin, end := strings.Index(good, "[")+1, strings.Index(good, "},")+1 // of the first
 	for _, row := range []struct {
 		name, content string
 		mark          string
@@ -172,8 +173,7 @@ func TestFilesThatAreNotSoundAreSetAside(t *testing.T) {
 		{"one bad entry", strings.Replace(good, `"hall/door"`, `"../door"`, 1), "broken", 2},
 		{"an unknown field", strings.Replace(good, `"priority"`, `"importance"`, 1), "broken", 2},
 		{"no id", strings.Replace(good, `"id": "`, `"id": "x`, 1), "broken", 2},
-		{"one twice", good[:strings.Index(good, "[")+1] + strings.Repeat(
-			good[strings.Index(good, "[")+1:strings.Index(good, "},")+1]+",", 2) + good[strings.Index(good, "},")+2:], "broken", 3},
+		{"one twice", good[:begin] + strings.Repeat(good[begin:end]+",", 2) + good[end+1:], "broken", 3},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()

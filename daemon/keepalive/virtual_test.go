@@ -65,7 +65,7 @@ func (l *life) act() {
 	path := string("abc"[l.rng.IntN(3)])
 	_, _, exists := l.Health(path)
 	switch l.rng.IntN(12) {
-	case 0, 1, 2:
+	case 0, 1:
 		r := Request{Path: path}
 		if l.rng.IntN(3) > 0 {
 			r.TTL = MinTTL + time.Duration(l.rng.Int64N(1<<l.rng.IntN(40)))*1000
@@ -77,7 +77,7 @@ func (l *life) act() {
 		if err == nil {
 			l.wish[got.ID] = got
 		}
-	case 3:
+	case 2, 3:
 		if id := l.some(); id != "" {
 			if err := l.k.Remove(l.Context(), id, alice); err != nil {
 				l.Fatalf("remove: %v", err)
