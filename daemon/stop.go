@@ -77,7 +77,7 @@ func (p *pushes) halt(m *push, by string, holdOff time.Duration) {
 	}
 	m.state = m.state.To(supervise.Stopped, m.stop.String(), now)
 	m.state.Attempt, m.state.NextRetry = 0, m.stop.Until
-	p.observe(m.name, m.spec, m.state)
+	p.announce(m, m.stop.String())
 	m.tell()
 	p.log.Info("push stopped", "push", m.name, "reason", m.stop.String())
 }
@@ -110,7 +110,7 @@ func (p *pushes) Start(name, by string) error {
 	case m == nil:
 		return api.ErrNoPush
 	case m.stop != nil:
-		m.resume("started by " + by)
+		p.resume(m, "started by "+by)
 		m.tell()
 	case m.state.Phase == supervise.Failed:
 		m.again()
@@ -120,11 +120,19 @@ func (p *pushes) Start(name, by string) error {
 	return nil
 }
 
-// resume ends a rest. pushes.mu is held.
-func (m *push) resume(why string) {
+// resume ends a rest. mu is held.
+func (p *pushes) resume(m *push, why string) {
 	m.stop, m.wake = nil, why
 	m.state = m.state.To(supervise.Starting, why, time.Now())
 	m.state.NextRetry = time.Time{}
+	p.announce(m, why)
+}
+
+// announce tells the observer what somebody has made of a push. mu is held.
+func (p *pushes) announce(m *push, why string) {
+	st := m.state
+	st.Reason = why
+	p.observe(m.name, m.spec, st)
 }
 
 // Retry implements api.PushControl.
@@ -157,7 +165,7 @@ func (p *pushes) awaitStart(ctx context.Context, m *push) (why string, err error
 		p.mu.Lock()
 		now := time.Now()
 		if m.stop != nil && !m.stop.Until.IsZero() && !now.Before(m.stop.Until) {
-			m.resume("the hold-off of " + m.stop.By + " is over")
+			p.resume(m, "the hold-off of "+m.stop.By+" is over")
 		}
 		if m.stop == nil {
 			why, m.wake = m.wake, ""

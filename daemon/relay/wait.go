@@ -82,8 +82,6 @@ func (p *Path) hopeless(now time.Time) string {
 	switch {
 	case p.stop != nil:
 		return p.stop.String()
-	case st.Phase == supervise.Stopped:
-		return reasonOf(st)
 	case len(st.Errors) == 0 || st.Errors[0].At.Before(p.hurried):
 		return ""
 	case st.Phase != supervise.Failed && !st.NextRetry.After(now):
