@@ -77,17 +77,21 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 // stream has ended, when it returns hub.ErrEnded. Its segments are removed then,
 // after the end of the stream its whole directory. A disk that is full or
 // broken does not end it: segments are marked as gaps until writing succeeds.
+// A panic over what a camera sends does, and is returned as *media.PanicError.
 // At most one Run may package into a directory at a time.
-func (m *Muxer) Run(ctx context.Context) error {
+func (m *Muxer) Run(ctx context.Context) (err error) {
+	defer media.Contain(&err)
 	p := m.open()
 	units := m.stream.Units.Reader("hls", hub.LastStart)
 	units.Relax()
 	defer units.Close()
-	err := m.read(ctx, units, p)
+	err = m.read(ctx, units, p)
 	ended := errors.Is(err, io.EOF)
-	p.abandon()
 	if err := m.close(ended); err != nil {
 		m.log.Warn("cannot remove HLS segments", "err", err)
+	}
+	if _, ok := errors.AsType[*media.PanicError](err); ok {
+		return err
 	}
 	if ended {
 		return hub.ErrEnded
@@ -114,7 +118,10 @@ func (m *Muxer) open() *packager {
 	return &packager{out: m, cfg: m.cfg, tracks: m.stream.Tracks, broken: n.used}
 }
 
-func (m *Muxer) read(ctx context.Context, units *hub.Reader[*media.Unit], p *packager) error {
+// read packages units, and gives up what is pending in the end.
+func (m *Muxer) read(ctx context.Context, units *hub.Reader[*media.Unit], p *packager) (err error) {
+	defer media.Contain(&err)
+	defer p.abandon()
 	var in [128]*media.Unit
 	for {
 		n, lost, err := units.Read(ctx, in[:])
@@ -209,20 +216,7 @@ func (m *Muxer) end(s *segment, duration time.Duration) {
 		}
 		s.file = nil
 	}
-	m.mu.Lock()
-	s.duration = duration
-	m.current = nil
-	if !s.gap {
-		m.counts.err = nil
-	}
-	m.segments = append(m.segments, s)
-	m.longest = max(m.longest, duration)
-	gone := m.slide(time.Now())
-	m.measure()
-	m.version++
-	n := m.numbers
-	m.mu.Unlock()
-
+	gone, n := m.list(s, duration)
 	if !s.gap {
 		m.recovered()
 		m.budget.add(s)
@@ -240,6 +234,24 @@ func (m *Muxer) end(s *segment, duration time.Duration) {
 	default:
 		close(m.ready)
 	}
+}
+
+// list appends a segment to the playlist. It returns the segments whose files
+// may go, and what a later session is to know.
+func (m *Muxer) list(s *segment, duration time.Duration) (gone []*segment, n numbers) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.duration = duration
+	m.current = nil
+	if !s.gap {
+		m.counts.err = nil
+	}
+	m.segments = append(m.segments, s)
+	m.longest = max(m.longest, duration)
+	gone = m.slide(time.Now())
+	m.measure()
+	m.version++
+	return gone, m.numbers
 }
 
 // slide takes segments off the head of the playlist as long as enough remains
