@@ -4,12 +4,12 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
@@ -82,7 +82,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w *counter, r *http.Request, name, file string) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.StartTimeout)
 	defer cancel()
-	v, key := newVisit(r, name)
+	v, key := newVisit(r, name, file)
 	ss, err := s.enter(ctx, v, key)
 	if err != nil {
 		fail(w, err)
@@ -90,26 +90,43 @@ func (s *Server) serve(w *counter, r *http.Request, name, file string) {
 	}
 	defer s.leave(ss)
 	defer func() { ss.sub.Sent.Add(w.n) }()
-	m, err := s.muxer(ctx, ss.sub.Stream)
-	if err != nil {
+	text, err := s.look(ctx, w, r, ss, file, v.suffix)
+	if v.fresh && (err != nil || r.Method == http.MethodHead) {
+		s.end(key, ss, errUntold)
+	}
+	switch {
+	case err != nil:
 		fail(w, err)
-		return
+	case text != nil:
+		s.servePlaylist(w, r, text)
+	}
+}
+
+// errUntold ends the session of a player that was not told of it.
+var errUntold = media.EndedBy(media.ErrClosedHere, "there was no playlist to tell the player of its session")
+
+// look returns the playlist that the viewer asks for, or serves a file.
+func (s *Server) look(
+	ctx context.Context, w *counter, r *http.Request, ss *session, file, suffix string,
+) (text []byte, err error) {
+	p, err := s.packaging(ctx, ss.sub.Stream)
+	if err != nil {
+		return nil, err
 	}
 	if isOwn(file) {
-		serveFile(w, r, m, file)
-		return
+		s.pace(ss, p.muxer.target())
+		serveFile(w, r, p.muxer, file)
+		return nil, nil
 	}
-	if err := m.wait(ctx); err != nil {
-		fail(w, err)
-		return
+	if err := p.wait(ctx, ss.gone); err != nil {
+		return nil, err
 	}
-	text, target, err := m.playlist(file, v.suffix)
+	text, target, err := p.muxer.playlist(file, suffix)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, err
 	}
 	s.pace(ss, target)
-	s.servePlaylist(w, r, text)
+	return text, nil
 }
 
 func (s *Server) servePlaylist(w *counter, r *http.Request, text []byte) {
@@ -185,16 +202,6 @@ func reason(err error, status int) string {
 		}
 	}
 	return http.StatusText(status)
-}
-
-// wait returns when the first segment is complete.
-func (m *Muxer) wait(ctx context.Context) error {
-	select {
-	case <-m.ready:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: no segment is complete yet", hub.ErrUnavailable)
-	}
 }
 
 // counter counts the bytes of a response and lets files go by sendfile.

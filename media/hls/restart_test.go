@@ -91,9 +91,7 @@ func TestRunLeavesNothing(t *testing.T) {
 				runtime.Gosched()
 			}
 			stream.Units.Append(clip.Until(10 * time.Second)...)
-			if err := m.wait(ctx); err != nil {
-				t.Fatal(err)
-			}
+			<-m.ready
 			tc.end(stream, cancel)
 			if err := <-done; !errors.Is(err, tc.want) {
 				t.Errorf("Run returned %v", err)

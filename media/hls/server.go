@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -26,7 +25,7 @@ type Server struct {
 	log    *slog.Logger
 
 	demand chan *hub.Stream // to Run: package it while it has viewers
-	busy   chan struct{}    // to Run, capacity 1: there is something to sweep
+	busy   chan struct{}    // to Run, capacity 1: something may be due earlier
 	zip    sync.Pool        // of *gzip.Writer
 	cfg    Config
 
@@ -36,17 +35,6 @@ type Server struct {
 	ended    map[string]numbers // of streams that are not packaged now
 	sessions map[sessionKey]*session
 	serving  bool // Run runs
-}
-
-// packaging is a Muxer that runs.
-type packaging struct {
-	stream *hub.Stream
-	auto   bool // only while it has viewers
-	cancel context.CancelFunc
-	done   chan struct{} // closed when it has ended
-
-	muxer *Muxer    // nil while old segments are removed
-	last  time.Time // when it was last known to have viewers; guarded by Server.mu
 }
 
 // NewServer returns a Server of files below root. open is asked once for each
@@ -71,7 +59,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.cleanAll()
 	s.setServing(true)
 	var packagers sync.WaitGroup
-	var tick <-chan time.Time
+	due := time.NewTimer(0) // of the next sweep
+	defer due.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -80,84 +69,21 @@ func (s *Server) Run(ctx context.Context) error {
 			packagers.Wait()
 			return nil
 		case stream := <-s.demand:
-			packagers.Go(func() { s.pack(ctx, stream, true) }) //nolint:errcheck // the stream's end is no failure here
+			packagers.Go(func() { s.panicked(stream, s.pack(ctx, stream, true)) })
 		case <-s.busy:
-			if tick == nil {
-				tick = time.After(sweepInterval)
-			}
-		case now := <-tick:
-			tick = nil
-			if s.sweep(now) {
-				tick = time.After(sweepInterval)
+			due.Reset(0)
+		case now := <-due.C:
+			if next := s.sweep(now); !next.IsZero() {
+				due.Reset(next.Sub(now))
 			}
 		}
 	}
 }
-
-// sweepInterval is how often quiet sessions are looked for while there are any.
-const sweepInterval = time.Second
 
 func (s *Server) setServing(v bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving = v
-}
-
-// Package packages stream until ctx is done, when it returns nil, or until the
-// stream has ended, when it returns hub.ErrEnded. It takes over from whoever
-// packages a stream of that name; the playlist goes on.
-func (s *Server) Package(ctx context.Context, stream *hub.Stream) error {
-	return s.pack(ctx, stream, false)
-}
-
-func (s *Server) pack(ctx context.Context, stream *hub.Stream, auto bool) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	p := &packaging{stream: stream, auto: auto, cancel: cancel, done: make(chan struct{})}
-	if !s.register(ctx, p) {
-		return nil
-	}
-	defer s.unregister(p)
-	return p.muxer.Run(ctx)
-}
-
-// register makes p the packaging of its name once the one before has ended. It
-// tells false if ctx is done before, or if p is not needed any more.
-func (s *Server) register(ctx context.Context, p *packaging) bool {
-	name := p.stream.Name()
-	for {
-		s.mu.Lock()
-		old := s.running[name]
-		if old == nil {
-			p.muxer = NewMuxer(s.cfg, s.root, s.budget, p.stream, s.log)
-			p.muxer.numbers = s.ended[name]
-			p.last = time.Now()
-			s.running[name] = p
-			s.notify()
-			s.mu.Unlock()
-			s.wake()
-			return true
-		}
-		s.mu.Unlock()
-		if p.auto && old.stream == p.stream {
-			return false
-		}
-		old.cancel()
-		select {
-		case <-old.done:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-func (s *Server) unregister(p *packaging) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.running, p.stream.Name())
-	s.ended[p.stream.Name()] = p.muxer.handOver()
-	s.notify()
-	close(p.done)
 }
 
 // cleanAll removes the segments that a crash has left in the directories of
@@ -180,32 +106,13 @@ func (s *Server) cleanAll() {
 	}
 }
 
-// clean removes the segments of a stream unless it is packaged, and keeps it
-// from being packaged meanwhile.
+// clean removes the segments of a stream unless it is packaged.
 func (s *Server) clean(name string) error {
-	p := &packaging{cancel: func() {}, done: make(chan struct{})}
-	s.mu.Lock()
-	busy := s.running[name] != nil
-	if !busy {
-		s.running[name] = p
-	}
-	s.mu.Unlock()
-	if busy {
-		return nil
-	}
-	files := store{root: s.root, dir: name}
-	err := files.clean()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.running, name)
-	close(p.done)
+	_, err := s.vacant(name, func() error {
+		files := store{root: s.root, dir: name}
+		return files.clean()
+	})
 	return err
-}
-
-// notify tells those who wait for a packager. mu is held.
-func (s *Server) notify() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // wake makes Run sweep.
@@ -214,50 +121,6 @@ func (s *Server) wake() {
 	case s.busy <- struct{}{}:
 	default:
 	}
-}
-
-// muxer returns the Muxer of the stream, begun on demand if there is none.
-func (s *Server) muxer(ctx context.Context, stream *hub.Stream) (*Muxer, error) {
-	for asked := false; ; {
-		s.mu.Lock()
-		p, changed := s.running[stream.Name()], s.changed
-		s.mu.Unlock()
-		if p != nil && p.stream == stream {
-			return p.muxer, nil
-		}
-		demand := s.demand
-		if asked {
-			demand = nil
-		}
-		select {
-		case demand <- stream:
-			asked = true
-		case <-changed:
-			asked = false
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: nobody packages it", hub.ErrUnavailable)
-		}
-	}
-}
-
-// Remove ends the packaging of the stream of that name and removes its files.
-// It is for streams that are gone for good.
-func (s *Server) Remove(name string) error {
-	s.mu.Lock()
-	p := s.running[name]
-	s.mu.Unlock()
-	if p != nil {
-		p.cancel()
-		<-p.done
-	}
-	s.mu.Lock()
-	delete(s.ended, name)
-	s.mu.Unlock()
-	files := store{root: s.root, dir: name}
-	if err := files.close(true); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove HLS segments: %w", err)
-	}
-	return nil
 }
 
 // Status returns the figures of all Muxers that run, in the order of their

@@ -2,6 +2,7 @@ package hls
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -19,24 +20,28 @@ import (
 // maxSessions bounds the memory that strangers can make us hold.
 const maxSessions = 4096
 
-// minQuiet is the least time without a request after which a session ends:
-// players that are slow to poll are still watching.
-const minQuiet = 6 * time.Second
-
 // session is a viewer: whoever shows the same address, player, credentials and
-// query for the same stream. HLS has no other notion of one.
+// query for the same stream. HLS has no other notion of one. Players that show
+// all the same are told apart by the query: each multivariant playlist gives
+// out a value of its own, which the playlists below repeat. One who begins with
+// a media playlist goes without.
 type session struct {
 	opened chan struct{} // closed when sub or err is set
+	gone   chan struct{} // closed when it has ended
 	sub    *hub.Subscription
 	err    error
 	stop   func() bool // of the watch on the subscription's context
 
 	// guarded by Server.mu
-	active int // requests under way
-	last   time.Time
-	quiet  time.Duration
+	active int           // requests under way
+	last   time.Time     // when the last request came or went
+	quiet  time.Duration // how long it lasts without a request
 	ended  bool
+	reason error // to end as soon as it is open; nil: it is not
 }
+
+// sessionParameter is the query that tells players apart.
+const sessionParameter = "session"
 
 type sessionKey struct {
 	name string
@@ -47,21 +52,26 @@ type sessionKey struct {
 type visit struct {
 	req    hub.Request
 	suffix string // the query, to be repeated in playlists so that their requests show it too
+	fresh  bool   // the player learns from the answer which session it is
 }
 
 // newVisit reads a request for the stream of that name. The credentials are
 // part of the key: nobody gets in on the session of a neighbour behind the same
 // address.
-func newVisit(r *http.Request, name string) (visit, sessionKey) {
+func newVisit(r *http.Request, name, file string) (visit, sessionKey) {
 	query := r.URL.Query()
 	for k := range query {
 		if strings.HasPrefix(k, "_HLS_") { // directives of delivery (rfc8216bis §6.2.5)
 			delete(query, k)
 		}
 	}
-	v := visit{req: hub.Request{
-		Path: name, Query: query, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent(),
-	}}
+	v := visit{
+		req:   hub.Request{Path: name, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
+		fresh: file == multivariantName && !query.Has(sessionParameter),
+	}
+	if v.fresh {
+		query.Set(sessionParameter, rand.Text())
+	}
 	v.req.User, v.req.Password, _ = r.BasicAuth()
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		v.req.Token = token
@@ -69,6 +79,8 @@ func newVisit(r *http.Request, name string) (visit, sessionKey) {
 	if q := query.Encode(); q != "" {
 		v.suffix = "?" + q
 	}
+	delete(query, sessionParameter) // ours, not the Opener's
+	v.req.Query = query
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
@@ -99,14 +111,29 @@ func (s *Server) enter(ctx context.Context, v visit, key sessionKey) (*session, 
 			s.leave(ss)
 			return nil, fmt.Errorf("%w: %w", hub.ErrUnavailable, ctx.Err())
 		}
-		if ss.err == nil {
+		if ss.err == nil && !s.over(ss, key) {
 			return ss, nil
 		}
 		s.leave(ss)
-		if !errors.Is(ss.err, context.Canceled) {
+		if ss.err != nil && !errors.Is(ss.err, context.Canceled) {
 			return nil, ss.err
 		}
-		// The request that was to open it went away; this one is still here.
+		// The request that was to open it went away, or the session has ended
+		// meanwhile; this request is still here.
+	}
+}
+
+// over tells whether an open session has ended, by the end of its stream at
+// the latest: there may be another stream of that name.
+func (s *Server) over(ss *session, key sessionKey) bool {
+	if ss.sub.Stream.Closed() {
+		s.end(key, ss, hub.ErrEnded)
+	}
+	select {
+	case <-ss.gone:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -123,7 +150,7 @@ func (s *Server) find(key sessionKey) (ss *session, first bool, err error) {
 		if len(s.sessions) >= maxSessions {
 			return nil, false, fmt.Errorf("%w: too many viewers", hub.ErrUnavailable)
 		}
-		ss = &session{opened: make(chan struct{}), quiet: minQuiet}
+		ss = &session{opened: make(chan struct{}), gone: make(chan struct{}), quiet: quietFor(s.cfg.Segment)}
 		s.sessions[key] = ss
 		first = true
 	}
@@ -150,12 +177,12 @@ func (s *Server) admit(ctx context.Context, ss *session, v visit, key sessionKey
 	s.mu.Lock()
 	ss.sub = sub
 	ss.stop = context.AfterFunc(sub.Context, func() { s.end(key, ss, context.Cause(sub.Context)) })
-	serving := s.serving
+	reason := ss.reason
 	s.mu.Unlock()
 	close(ss.opened)
-	if !serving {
-		s.end(key, ss, hub.ErrEnded)
-		return fmt.Errorf("%w: the server is stopping", hub.ErrUnavailable)
+	if reason != nil {
+		s.end(key, ss, reason)
+		return fmt.Errorf("%w: %w", hub.ErrUnavailable, reason)
 	}
 	s.wake()
 	return nil
@@ -168,11 +195,19 @@ func (s *Server) leave(ss *session) {
 	ss.last = time.Now()
 }
 
-// pace tells how long the session may be quiet: one and a half target durations.
+// quietFor returns how long a player of that target duration may ask for
+// nothing before it is gone: it loads the playlist once in that duration (RFC
+// 8216 §6.3.4) and may be late.
+func quietFor(target time.Duration) time.Duration { return target * 3 / 2 }
+
+// pace tells of what target duration the session's player knows.
 func (s *Server) pace(ss *session, target time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ss.quiet = max(minQuiet, target*3/2)
+	if q := quietFor(target); ss.quiet != q {
+		ss.quiet = q
+		s.wake()
+	}
 }
 
 // end closes a session, unless it has ended already.
@@ -183,56 +218,73 @@ func (s *Server) end(key sessionKey, ss *session, reason error) {
 	if s.sessions[key] == ss {
 		delete(s.sessions, key)
 	}
+	if p := s.running[key.name]; p != nil && !was && p.stream == ss.sub.Stream {
+		p.last = time.Now()
+	}
 	s.mu.Unlock()
 	if was {
 		return
 	}
+	close(ss.gone)
+	s.wake()
 	ss.stop()
 	ss.sub.Close(reason)
 }
 
 // endAll closes all sessions that are open.
 func (s *Server) endAll(reason error) {
-	s.endIf(func(*session) error { return reason })
+	s.endIf(func(sessionKey, *session) error { return reason })
 }
 
 var errQuiet = media.EndedBy(media.ErrPeerClosed, "no request for one and a half target durations")
 
-// sweep ends what nobody uses and tells whether there is anything left to be
-// swept.
-func (s *Server) sweep(now time.Time) bool {
-	s.endIf(func(ss *session) error {
+// sweep ends what nobody uses, and returns when there may be more of it: zero
+// if not before wake is called.
+func (s *Server) sweep(now time.Time) (next time.Time) {
+	s.endIf(func(_ sessionKey, ss *session) error {
 		switch {
+		case ss.sub == nil: // its request opens it yet
 		case ss.sub.Stream.Closed():
 			return hub.ErrEnded
-		case ss.active == 0 && now.Sub(ss.last) > ss.quiet:
+		case ss.active == 0 && !now.Before(ss.last.Add(ss.quiet)):
 			return errQuiet
 		}
 		return nil
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := len(s.sessions) > 0
-	for k := range s.sessions {
-		if p := s.running[k.name]; p != nil {
-			p.last = now
+	soonest := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
 		}
 	}
-	for _, p := range s.running {
-		if !p.auto {
+	watched := make(map[*hub.Stream]bool)
+	for _, ss := range s.sessions {
+		switch {
+		case ss.sub == nil:
 			continue
+		case ss.active > 0: // it cannot have been quiet for long enough before then
+			soonest(now.Add(ss.quiet))
+		default:
+			soonest(ss.last.Add(ss.quiet))
 		}
-		left = true
-		if now.Sub(p.last) > s.cfg.Linger {
+		watched[ss.sub.Stream] = true
+	}
+	for _, p := range s.running {
+		switch gone := p.last.Add(s.cfg.Linger); {
+		case !p.auto || watched[p.stream]:
+		case now.Before(gone):
+			soonest(gone)
+		default:
 			p.cancel()
 		}
 	}
-	return left
+	return next
 }
 
-// endIf closes the open sessions for which f gives a reason. f is called with
-// mu held.
-func (s *Server) endIf(f func(*session) error) {
+// endIf closes the sessions for which f gives a reason, those that are being
+// opened as soon as they are. f is called with mu held.
+func (s *Server) endIf(f func(sessionKey, *session) error) {
 	type leaving struct {
 		key    sessionKey
 		ss     *session
@@ -241,12 +293,12 @@ func (s *Server) endIf(f func(*session) error) {
 	var all []leaving
 	s.mu.Lock()
 	for k, ss := range s.sessions {
-		select {
-		case <-ss.opened:
-			if reason := f(ss); reason != nil {
-				all = append(all, leaving{k, ss, reason})
-			}
-		default: // its request opens it yet
+		switch reason := f(k, ss); {
+		case reason == nil:
+		case ss.sub == nil:
+			ss.reason = reason
+		default:
+			all = append(all, leaving{k, ss, reason})
 		}
 	}
 	s.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -58,6 +60,13 @@ func (d *door) counts() (opened, closed int) {
 	return len(d.opened), len(d.closed)
 }
 
+// reasons returns why sessions were closed.
+func (d *door) reasons() []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.closed)
+}
+
 // site is a Server that runs in a bubble, with a camera that delivers.
 type site struct {
 	t      *testing.T
@@ -106,14 +115,31 @@ func (s *site) get(path, user, password string) *httptest.ResponseRecorder {
 	return w
 }
 
-// watch polls the media playlist as a player does.
-func (s *site) watch(d time.Duration) {
+// watch polls the media playlist as a player does that began with it.
+func (s *site) watch(d time.Duration) { s.poll("/gate/hls.m3u8", d) }
+
+func (s *site) poll(path string, d time.Duration) {
+	s.t.Helper()
 	for range int(d / time.Second) {
-		if w := s.get("/gate/hls.m3u8", "", ""); w.Code != 200 {
+		if w := s.get(path, "", ""); w.Code != 200 {
 			s.t.Errorf("got %d %s", w.Code, w.Body)
 		}
 		time.Sleep(time.Second)
 	}
+}
+
+var variant = regexp.MustCompile(`(?m)^hls\.m3u8\S*$`)
+
+// begin asks for the multivariant playlist and returns the path of the one
+// that it names.
+func (s *site) begin() string {
+	s.t.Helper()
+	w := s.get("/gate/index.m3u8", "", "")
+	uri := variant.Find(w.Body.Bytes())
+	if w.Code != 200 || uri == nil {
+		s.t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	return "/gate/" + string(uri)
 }
 
 func TestViewerOnDemand(t *testing.T) {
@@ -124,12 +150,12 @@ func TestViewerOnDemand(t *testing.T) {
 			t.Errorf("%d readers without a viewer", n)
 		}
 		begin := time.Now()
-		w := s.get("/gate/index.m3u8", "", "")
-		if d := time.Since(begin); w.Code != 200 || d > 2*time.Second {
-			t.Fatalf("after %v: %d %s", d, w.Code, w.Body)
+		list := s.begin()
+		if d := time.Since(begin); d > 2*time.Second {
+			t.Fatalf("the first segment came after %v", d)
 		}
-		s.watch(30 * time.Second)
-		l := parseList(t, s.get("/gate/hls.m3u8", "", "").Body.Bytes())
+		s.poll(list, 30*time.Second)
+		l := parseList(t, s.get(list, "", "").Body.Bytes())
 		seg := s.get("/gate/"+l.segments[0].uri, "", "")
 		if seg.Code != 200 {
 			t.Errorf("got %d", seg.Code)
@@ -143,11 +169,17 @@ func TestViewerOnDemand(t *testing.T) {
 		if st := s.server.Status(); len(st) != 1 || st[0].Viewers != 1 {
 			t.Errorf("got %+v", st)
 		}
-		time.Sleep(minQuiet + 2*time.Second)
+		time.Sleep(time.Duration(l.target)*time.Second*3/2 - time.Millisecond)
+		if _, closed := s.door.counts(); closed != 0 {
+			t.Errorf("closed too early: %v", s.door.closed)
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		if _, closed := s.door.counts(); closed != 1 || !errors.Is(s.door.closed[0], errQuiet) {
 			t.Errorf("closed: %v", s.door.closed)
 		}
-		time.Sleep(settings().Linger + 2*time.Second)
+		time.Sleep(settings().Linger)
+		synctest.Wait()
 		if n := s.door.stream.Units.Readers(); n != 0 {
 			t.Error("the packager runs without a viewer")
 		}
@@ -280,6 +312,7 @@ func TestRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		s.watch(5 * time.Second)
+		s.door.stream.Close()
 		if err := s.server.Remove("gate"); err != nil {
 			t.Fatal(err)
 		}

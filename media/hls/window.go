@@ -26,11 +26,11 @@ const reserve = 1.2
 // errEmpty says that there is no segment to be listed now.
 var errEmpty = errors.New("no segment is available")
 
-// cache holds the playlists of one version, without a suffix. They are shared
-// with those who send them.
+// cache holds the media playlist of one version, without a suffix. It is shared
+// with those who send it.
 type cache struct {
-	version             uint64
-	media, multivariant []byte
+	version uint64
+	media   []byte
 }
 
 // listed returns the segments in the playlist. mu is held.
@@ -58,6 +58,13 @@ func (m *Muxer) targetDuration() time.Duration {
 		longest = max(longest, m.current.duration)
 	}
 	return max(1, time.Duration(math.Round(longest.Seconds()*reserve))) * time.Second
+}
+
+// target returns the target duration as it is or would be now.
+func (m *Muxer) target() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.targetDuration()
 }
 
 // limit returns how long a segment may be, whether a key frame comes or not.
@@ -155,17 +162,10 @@ func (m *Muxer) multivariant(suffix string) ([]byte, error) {
 	if m.peak == 0 {
 		return nil, errEmpty
 	}
-	if suffix == "" && m.cache.multivariant != nil {
-		return m.cache.multivariant, nil
-	}
 	segments := m.listed()
 	v := describe(segments[len(segments)-1].init.tracks, m.rate)
 	v.URI, v.Bandwidth, v.Average = mediaPlaylist+suffix, m.peak, m.average
-	text := (&playlist.Multivariant{Independent: !m.mixed, Variants: []playlist.Variant{v}}).AppendTo(nil)
-	if suffix == "" {
-		m.cache.multivariant = text
-	}
-	return text, nil
+	return (&playlist.Multivariant{Independent: !m.mixed, Variants: []playlist.Variant{v}}).AppendTo(nil), nil
 }
 
 // describe returns what a multivariant playlist tells of tracks. rate is what
