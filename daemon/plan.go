@@ -128,6 +128,7 @@ func policyOf(c config.Camera, stalledAfter time.Duration) relay.Policy {
 	policy := relay.Policy{
 		Warm: c.Keep == config.KeepWarm, IdleAfter: c.IdleAfter, OnIdle: relay.OnIdle(c.OnIdle),
 		StartTimeout: c.StartTimeout, StalledAfter: stalledAfter, Title: c.Title,
+		MaxViewers: c.MaxViewers,
 	}
 	if c.Keep == config.KeepHours {
 		policy.Schedule.Zone = c.Schedule.Zone

@@ -46,6 +46,7 @@ func (d *decoder) cameraFields(name string, cam *Camera, user **url.Userinfo) fi
 		"start_timeout": span(&cam.StartTimeout, time.Second, 5*time.Minute),
 		"audio":         audio,
 		"hls":           onOff(&cam.HLS),
+		"max_viewers":   number(&cam.MaxViewers, 0, 10_000),
 		"tls":           section(tlsFields(&cam.TLS)),
 	}
 }

@@ -133,6 +133,7 @@ type Camera struct {
 	StartTimeout time.Duration
 	TLS          TLS
 	HLS          bool   // packaged at all; section hls says when
+	MaxViewers   int    // more are refused; 0: any number
 	SubOf        string // path of the main stream, empty if this is one
 }
 
