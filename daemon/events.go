@@ -45,7 +45,6 @@ func (d *daemon) sessionEvent(e session.Event) {
 
 // leaseEvent is the observer of the keepalives.
 func (d *daemon) leaseEvent(e keepalive.Event) {
-	d.log.Info("keepalive "+string(e.Type), "cam", e.Lease.Path, "id", e.Lease.ID, "reason", e.Reason, "by", e.By)
 	d.events.Append(webhook.Event{
 		Type: "keepalive." + string(e.Type), Path: e.Lease.Path, Reason: e.Reason,
 		Data: map[string]any{"id": e.Lease.ID, "state": e.Lease.State, "label": e.Lease.Label},

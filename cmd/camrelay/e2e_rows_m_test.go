@@ -145,7 +145,7 @@ func TestM8_M11_ReadersAndManyKeepalives(t *testing.T) {
 		t.Errorf("M8: a viewer gets %d pictures beside two keepalives", n)
 	}
 	for _, word := range []string{"added", "attached"} {
-		if !strings.Contains(b.log.String(), "keepalive "+word) {
+		if !strings.Contains(b.log.String(), "msg=keepalive event="+word) {
 			t.Errorf("M8: the log says nothing of keepalives that are %s", word)
 		}
 	}
