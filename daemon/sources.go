@@ -55,6 +55,9 @@ var (
 	errClosed = errors.New("the daemon stops")
 )
 
+// maxSourceName is the length of the longest name of a source.
+const maxSourceName = 128
+
 // sourceName is the form of names of sources.
 var sourceName = regexp.MustCompile(`^[a-z0-9_-]{1,64}(/[a-z0-9_-]{1,64}){0,3}$`)
 
@@ -64,7 +67,7 @@ func (s *sources) Add(_ context.Context, name string, source relay.Source) error
 	if err != nil {
 		return err
 	}
-	if !sourceName.MatchString(name) {
+	if !sourceName.MatchString(name) || len(name) > maxSourceName {
 		return errName
 	}
 	s.mu.Lock()

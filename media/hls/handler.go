@@ -14,7 +14,7 @@ import (
 )
 
 // maxName is the length of the longest name of a stream.
-const maxName = 64
+const maxName = 128
 
 // compressible is the size from which on a playlist is worth compressing: it
 // does not fit one packet anyway.
@@ -24,28 +24,33 @@ const compressible = 1200
 // both are of the forms that there can be, so neither leads out of a directory.
 func parsePath(path string) (name, file string, ok bool) {
 	path, ok = strings.CutPrefix(path, "/")
-	if !ok {
+	slash := strings.LastIndexByte(path, '/')
+	if !ok || slash < 0 || !isStream(path[:slash]) {
 		return "", "", false
 	}
-	name, file, ok = strings.Cut(path, "/")
-	if !ok || !isStream(name) {
-		return "", "", false
-	}
+	name, file = path[:slash], path[slash+1:]
 	if file != multivariantName && file != mediaPlaylist && !isOwn(file) {
 		return "", "", false
 	}
 	return name, file, true
 }
 
-// isStream tells whether name is of the form that names of streams have.
+// isStream tells whether name is of the form that names of streams have: words
+// with slashes between them.
 func isStream(name string) bool {
+	word := 0 // its letters so far
 	for i := range len(name) {
 		c := name[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+		switch {
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-':
+			word++
+		case c == '/' && word > 0:
+			word = 0
+		default:
 			return false
 		}
 	}
-	return name != "" && len(name) <= maxName
+	return word > 0 && len(name) <= maxName
 }
 
 // ServeHTTP serves /NAME/index.m3u8, /NAME/hls.m3u8 and the files that these

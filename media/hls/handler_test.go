@@ -22,6 +22,7 @@ func FuzzParsePath(f *testing.F) {
 	for _, s := range []string{
 		"/gate/index.m3u8", "/gate/hls.m3u8", "/gate/0123abcd-17.m4s", "/gate/0123abcd-init1.mp4",
 		"/../etc/passwd", "/gate/../x", "/gate/hls.state", "/gate//index.m3u8", "gate/index.m3u8", "/gate/0123abcd-.m4s",
+		"/yard/left/index.m3u8", "/yard//index.m3u8", "/yard/../index.m3u8", "//index.m3u8", "index.m3u8",
 	} {
 		f.Add(s)
 	}
@@ -30,10 +31,11 @@ func FuzzParsePath(f *testing.F) {
 		if !ok {
 			return
 		}
-		if path != "/"+name+"/"+file || !filepath.IsLocal(name) || !filepath.IsLocal(file) {
+		if path != "/"+name+"/"+file || !filepath.IsLocal(name) || !filepath.IsLocal(file) || streamOf(dirOf(name)) != name {
 			t.Errorf("%q gives %q and %q", path, name, file)
 		}
-		if strings.ContainsAny(name+file, "/\\\x00") || file == stateName || strings.HasPrefix(file, ".") {
+		if strings.ContainsAny(name, "\\.\x00") || strings.ContainsAny(file, "/\\\x00") || file == stateName ||
+			strings.HasPrefix(file, ".") {
 			t.Errorf("%q gives %q and %q", path, name, file)
 		}
 	})

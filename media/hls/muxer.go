@@ -67,7 +67,7 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 	rand.Read(id[:]) //nolint:errcheck,gosec // it never fails
 	return &Muxer{
 		cfg: cfg, stream: stream, budget: budget, log: log.With("cam", stream.Name()),
-		store:   store{root: root, dir: stream.Name()},
+		store:   store{root: root, dir: dirOf(stream.Name())},
 		session: hex.EncodeToString(id[:]),
 		ready:   make(chan struct{}),
 	}

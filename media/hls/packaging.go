@@ -231,7 +231,7 @@ func (s *Server) Remove(name string) error {
 			s.mu.Lock()
 			delete(s.ended, name)
 			s.mu.Unlock()
-			files := store{root: s.root, dir: name}
+			files := store{root: s.root, dir: dirOf(name)}
 			return files.close(true)
 		})
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

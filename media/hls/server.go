@@ -97,8 +97,8 @@ func (s *Server) cleanAll() {
 	defer d.Close() //nolint:errcheck // it was only read
 	entries, err := d.ReadDir(-1)
 	for _, e := range entries {
-		if e.IsDir() && isStream(e.Name()) {
-			err = errors.Join(err, s.clean(e.Name()))
+		if stream := streamOf(e.Name()); e.IsDir() && isStream(stream) {
+			err = errors.Join(err, s.clean(stream))
 		}
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Server) cleanAll() {
 // clean removes the segments of a stream unless it is packaged.
 func (s *Server) clean(name string) error {
 	_, err := s.vacant(name, func() error {
-		files := store{root: s.root, dir: name}
+		files := store{root: s.root, dir: dirOf(name)}
 		return files.clean()
 	})
 	return err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,12 @@ type store struct {
 	dir   string
 	state *os.File // of save
 }
+
+// dirOf returns the directory of a stream. Names hold slashes, and no dots.
+func dirOf(stream string) string { return strings.ReplaceAll(stream, "/", ".") }
+
+// streamOf is the opposite of dirOf.
+func streamOf(dir string) string { return strings.ReplaceAll(dir, ".", "/") }
 
 // numbers is what a session hands on to the next one.
 type numbers struct {
