@@ -11,6 +11,7 @@ import (
 
 	"camrelay/daemon/auth"
 	"camrelay/daemon/webhook"
+	"camrelay/media/hub"
 )
 
 // Bounds of a client that follows the events.
@@ -36,7 +37,9 @@ func (s server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	f := follower{w: w, out: http.NewResponseController(w), who: auth.FromContext(r.Context()), path: query.Get("path")}
+	f := follower{w: w, out: http.NewResponseController(w), path: query.Get("path")}
+	f.enter = func() (auth.Principal, error) { return s.Access.Enter(credentials(r), isLocal(r)) }
+	f.who = auth.FromContext(r.Context())
 	if types := query.Get("type"); types != "" {
 		f.types = strings.Split(types, ",")
 	}
@@ -56,35 +59,54 @@ func (s server) events(w http.ResponseWriter, r *http.Request) {
 type follower struct {
 	w     http.ResponseWriter
 	out   *http.ResponseController
+	enter func() (auth.Principal, error) // asks anew who it is
 	who   auth.Principal
 	types []string
 	path  string
+	beat  time.Time // of the next heartbeat, unless something is sent before
 }
 
-func (f follower) follow(ctx context.Context, cursor *webhook.Cursor) error {
+func (f *follower) follow(ctx context.Context, cursor *webhook.Cursor) error {
 	if err := f.send(": camrelay\n\n"); err != nil {
 		return err
 	}
 	for {
-		limited, cancel := context.WithTimeout(ctx, heartbeat)
-		events, lost, err := cursor.Next(limited, sendAtOnce)
+		limited, cancel := context.WithDeadline(ctx, f.beat)
+		events, lost, _ := cursor.Next(limited, sendAtOnce) // none at the heartbeat
 		cancel()
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			err = f.send(": still here\n\n")
-		case err == nil:
-			err = f.tell(events, lost)
 		}
-		if err != nil {
+		if err := f.check(); err != nil {
 			return err
+		}
+		if err := f.tell(events, lost); err != nil {
+			return err
+		}
+		if !time.Now().Before(f.beat) {
+			if err := f.send(": still here\n\n"); err != nil {
+				return err
+			}
 		}
 	}
 }
 
+// check ends a client whose user has gone or has other credentials now: it may
+// stay for months. Who is only made to wait by others' failed logins stays.
+func (f *follower) check() error {
+	who, err := f.enter()
+	if _, waits := errors.AsType[auth.ThrottledError](err); waits {
+		return nil
+	}
+	f.who = who
+	if err == nil && !who.May(auth.Read) {
+		err = hub.ErrForbidden
+	}
+	return err
+}
+
 // tell sends the events that the client wants and may see.
-func (f follower) tell(events []webhook.Event, lost uint64) error {
+func (f *follower) tell(events []webhook.Event, lost uint64) error {
 	var b strings.Builder
 	if lost > 0 {
 		fmt.Fprintf(&b, "event: gap\ndata: {\"lost\":%d}\n\n", lost)
@@ -106,15 +128,18 @@ func (f follower) tell(events []webhook.Event, lost uint64) error {
 }
 
 // may tells whether the client may know of the event.
-func (f follower) may(e webhook.Event) bool {
+func (f *follower) may(e webhook.Event) bool {
 	if e.Path == "" {
 		return f.who.May(auth.Operate)
 	}
 	return f.who.MayView(e.Path)
 }
 
-func (f follower) send(text string) error {
-	if err := f.out.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+func (f *follower) send(text string) error {
+	now := time.Now()
+	f.beat = now.Add(heartbeat)
+	// Instead of the server's, which is for answers that end.
+	if err := f.out.SetWriteDeadline(now.Add(sendTimeout)); err != nil {
 		return err
 	}
 	if _, err := f.w.Write([]byte(text)); err != nil {
