@@ -155,7 +155,7 @@ func pushOf(p config.Push, version string) pushSpec {
 		spec.srt = srtOf(p)
 	} else {
 		spec.rtmp = rtmp.Spec{
-			URL: p.URL, Key: p.Key, Agent: "camrelay/" + version, Timeout: p.Timeout,
+			URL: p.URL, App: p.App, Key: p.Key, Agent: "camrelay/" + version, Timeout: p.Timeout,
 			Fingerprint: p.TLS.Fingerprint, Insecure: p.TLS.Insecure,
 		}
 	}
@@ -176,11 +176,15 @@ func srtOf(p config.Push) srt.Spec {
 }
 
 // shownURL is the push's URL without secrets. A key of its own is not in the
-// URL, whose last element then is no secret.
+// URL, whose last element then is no secret; behind an application of its own
+// all of the path is the key.
 func shownURL(p config.Push) string {
-	if p.Key != "" {
-		if u, err := url.Parse(p.URL); err == nil {
+	if u, err := url.Parse(p.URL); err == nil { // config has parsed it before
+		switch {
+		case p.Key != "":
 			return u.Scheme + "://" + u.Host + u.EscapedPath()
+		case p.App != "":
+			return media.RedactURL(u.Scheme + "://" + u.Host + "/" + p.App + "/key")
 		}
 	}
 	return media.RedactURL(p.URL)

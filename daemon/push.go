@@ -122,6 +122,7 @@ func (p *pushes) keep(ctx context.Context, mine *push, path *relay.Path, why str
 	})
 	defer release()
 	report := func(st supervise.State) { p.report(mine, st) }
+	kept := ctx
 	// Its only error is that of ctx.
 	_ = supervise.Keep(ctx, supervise.Policy{Why: why, Limit: spec.limit, Retry: mine.retry, Last: last, Log: log}, report,
 		func(ctx context.Context, active func()) error {
@@ -138,7 +139,7 @@ func (p *pushes) keep(ctx context.Context, mine *push, path *relay.Path, why str
 			})
 			err := endRun(ctx, s, p.targets[spec.scheme](ctx, spec, path.Stream(), progress, log))
 			if kicked, ok := errors.AsType[*session.KickError](err); ok {
-				p.restUnlessStopped(mine, kicked.By)
+				p.restUnlessStopped(kept, mine, kicked.By)
 			}
 			return err
 		})

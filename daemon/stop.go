@@ -82,12 +82,13 @@ func (p *pushes) halt(m *push, by string, holdOff time.Duration) {
 	p.log.Info("push stopped", "push", m.name, "reason", m.stop.String())
 }
 
-// restUnlessStopped makes a push rest whose session somebody has ended.
-func (p *pushes) restUnlessStopped(m *push, by string) {
+// restUnlessStopped makes a push rest whose session somebody has ended other than
+// by Stop. kept is done once it was stopped, also if it was started since.
+func (p *pushes) restUnlessStopped(kept context.Context, m *push, by string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	holdOff := time.Duration(p.holdOff.Load())
-	if m.stop == nil && holdOff != 0 {
+	if kept.Err() == nil && m.stop == nil && holdOff != 0 {
 		p.halt(m, by, holdOff)
 		m.cancel(errStopped)
 	}

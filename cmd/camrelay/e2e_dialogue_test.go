@@ -220,9 +220,10 @@ func sockets(t testing.TB, address string) (all []string) {
 // muffler stands between the daemon and a camera, and can hold back the media
 // alone: reports, answers and the connection go on.
 type muffler struct {
-	addr   string
-	camera string
-	muted  atomic.Bool
+	addr    string
+	camera  string
+	muted   atomic.Bool
+	reports atomic.Uint64 // RTCP that went by while muted
 
 	wg sync.WaitGroup
 }
@@ -267,7 +268,7 @@ func (m *muffler) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		n := 1
+		var n int
 		if b[0] == '$' {
 			n = 4 + int(binary.BigEndian.Uint16(b[2:]))
 		} else if i := strings.IndexByte(string(peekAll(r)), '$'); i > 0 {
@@ -276,6 +277,9 @@ func (m *muffler) serve(client net.Conn) {
 			n = r.Buffered()
 		}
 		media := b[0] == '$' && b[1]%2 == 0
+		if b[0] == '$' && !media && m.muted.Load() {
+			m.reports.Add(1)
+		}
 		if media && m.muted.Load() {
 			_, err = r.Discard(n)
 		} else {

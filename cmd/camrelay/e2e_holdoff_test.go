@@ -90,19 +90,21 @@ func (f *rowsF) f19(t *testing.T) {
 	f.call("POST", "/v1/pushes/up/start", "").want(http.StatusConflict)
 	f.call("POST", "/v1/pushes/nope/start", "").want(http.StatusNotFound)
 	found := f.call("POST", "/rest-api/stream/find", `{"kind":"push"}`).want(http.StatusOK)
-	if found.str(0, "push") != "up" || found.str(0, "name") != "cam1" || found.at(0, "published") != true || found.at(1) != nil {
+	if found.str(0, "push") != "up" || found.str(0, "name") != "cam1" || found.at(0, "published") != true ||
+		found.at(1) != nil {
 		t.Error(found.text)
 	}
 	if n := len(f.call("POST", "/rest-api/stream/find_all", "").want(http.StatusOK).at().([]any)); n != 3 {
 		t.Errorf("%d found, want two pulls and a push", n)
 	}
 	f.call("POST", "/rest-api/stream/find", `{"name":"nope"}`).want(http.StatusNotFound)
-	f.call("POST", "/rest-api/stream/find", `{"nmae":"cam1"}`).want(http.StatusBadRequest)
+	f.call("POST", "/rest-api/stream/find", `{"names":"cam1"}`).want(http.StatusBadRequest)
 	// A camera that nobody wants has nothing to end; one that is stopped by hand stays so until it is started.
 	f.terminate(`{"name":"lazy"}`).want(http.StatusNotFound)
 	f.call("POST", "/v1/cameras/cam2/stop", "").want(http.StatusOK)
-	if got := f.call("GET", "/v1/cameras/cam2", "").want(http.StatusOK); got.str("why") != "stopped by api until it is started" {
-		t.Errorf("why: %q", got.str("why"))
+	why := f.call("GET", "/v1/cameras/cam2", "").want(http.StatusOK).str("why")
+	if why != "stopped by api until it is started" {
+		t.Errorf("why: %q", why)
 	}
 	f.call("POST", "/v1/cameras/cam2/start", "").want(http.StatusOK)
 	f.call("POST", "/v1/cameras/nope/start", "").want(http.StatusNotFound)

@@ -44,10 +44,19 @@ const nginxConf = `load_module %[1]s/ngx_rtmp_module.so;
 daemon off; master_process off; user root; worker_processes 1; error_log %[2]s/error.log info; pid %[2]s/nginx.pid;
 events { worker_connections 256; }
 rtmp { access_log %[2]s/access.log; server { listen 127.0.0.1:%[3]s; chunk_size 4096;
-  application live { live on; record all; record_path %[2]s; record_unique off; record_append on; } } }
+  %[4]s } }
 `
 
+// recorder is the application of nginx that records.
+const recorder = "application live { live on; record all; record_path %s; record_unique off; record_append on; }"
+
 func startRTMPSink(t testing.TB) *rtmpSink {
+	t.Helper()
+	return startRTMPSinkOf(t, func(dir string) string { return fmt.Sprintf(recorder, dir) })
+}
+
+// startRTMPSinkOf runs nginx with the applications given, for a directory of its own.
+func startRTMPSinkOf(t testing.TB, applications func(dir string) string) *rtmpSink {
 	t.Helper()
 	s := &rtmpSink{t: t, dir: t.TempDir(), port: freePort(t, "tcp")}
 	version, err := exec.Command("nginx", "-V").CombinedOutput()
@@ -58,7 +67,7 @@ func startRTMPSink(t testing.TB) *rtmpSink {
 	if modules == nil {
 		t.Fatal("nginx does not tell where its modules are")
 	}
-	conf := fmt.Sprintf(nginxConf, modules[1], s.dir, s.port)
+	conf := fmt.Sprintf(nginxConf, modules[1], s.dir, s.port, applications(s.dir))
 	if err := os.WriteFile(filepath.Join(s.dir, "nginx.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -278,7 +278,8 @@ func (f *rowsF) f13(t *testing.T) {
 
 func (f *rowsF) f14(t *testing.T) {
 	v, before := f.viewer(t, "cam1"), f.totals()
-	if got := f.terminate(`{"nmae":"cam1"}`).want(http.StatusBadRequest).str("error"); !strings.Contains(got, `"nmae"`) {
+	const typo = `"nmae"` //nolint:misspell // it is the row's
+	if got := f.terminate(`{` + typo + `:"cam1"}`).want(http.StatusBadRequest).str("error"); !strings.Contains(got, typo) {
 		t.Errorf("%q does not name the field", got)
 	}
 	f.terminate(fmt.Sprintf(`{"mediaSessionId":%q,"name":"cam2"}`, f.by(v))).want(http.StatusNotFound)

@@ -85,10 +85,12 @@ func (s server) matchOf(one *session.Session, now time.Time) match {
 func (s server) between() (all []match) {
 	pulled, pushed := make(map[string]bool), make(map[string]bool)
 	for _, one := range s.Sessions.List() {
-		if one.Kind == session.Pull {
+		switch one.Kind {
+		case session.Pull:
 			pulled[one.Path] = true
-		} else if one.Kind == session.Push {
+		case session.Push:
 			pushed[one.Push] = true
+		case session.Viewer, session.Keepalive:
 		}
 	}
 	for _, p := range s.Relay.Paths() {

@@ -153,6 +153,7 @@ type Push struct {
 	Limit   int           // attempts in a row, 0 = for ever
 	Timeout time.Duration // of connecting, and of a stalled write
 
+	App string       // RTMP: application; empty: all of the URL's path before the last element
 	Key media.Secret // RTMP: stream key; empty: the last element of the URL's path
 	TLS TLS          // rtmps
 

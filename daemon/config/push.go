@@ -41,6 +41,7 @@ func (d *decoder) pushFields(name string, p *Push, target **url.URL) fields {
 		"timeout":         span(&p.Timeout, time.Second, 5*time.Minute),
 		"platform":        word(&platform, "generic"),
 		"audio":           audio,
+		"app":             str(&p.App, 255),
 		"key":             d.secret(1, 1024, key),
 		"key_file":        d.secretFile(1, 1024, key),
 		"tls":             section(tlsFields(&p.TLS)),
@@ -65,11 +66,11 @@ func (d *decoder) push(v value, name string, p *Push) {
 	case target == nil:
 		return
 	case target.Scheme == "srt":
-		d.onlyFor(v, "rtmp", "key", "key_file")
+		d.onlyFor(v, "rtmp", "app", "key", "key_file")
 		d.srt(v, target, p)
 	default:
 		d.onlyFor(v, "srt", "mode", "streamid", "passphrase", "passphrase_file", "latency", "pbkeylen")
-		d.rtmp(v, target)
+		d.rtmp(v, target, p.App)
 	}
 	if target.Scheme != "rtmps" {
 		d.noTLS(v, "rtmps://")
@@ -115,8 +116,9 @@ func (d *decoder) onlyFor(v value, scheme string, keys ...string) {
 	}
 }
 
-// rtmp checks that there is an application and a stream key.
-func (d *decoder) rtmp(v value, u *url.URL) {
+// rtmp checks that there is an application and a stream key. app is the key of
+// that name.
+func (d *decoder) rtmp(v value, u *url.URL, app string) {
 	elements := 0
 	for e := range strings.SplitSeq(u.Path, "/") {
 		if e != "" {
@@ -125,6 +127,9 @@ func (d *decoder) rtmp(v value, u *url.URL) {
 	}
 	hasKey := d.has(v.key+".key") || d.has(v.key+".key_file")
 	switch place := d.place(v.key + ".url"); {
+	case app != "" && (elements > 0 && strings.Trim(u.Path, "/") != app || hasKey):
+	case app != "":
+		place.fail("names no stream key", "add it behind the application, or give key or key_file")
 	case elements == 0:
 		place.fail("names no application", "for example rtmp://host/live, and the stream key under key_file")
 	case elements == 1 && !hasKey:
