@@ -54,13 +54,13 @@ var rooms = []room{
 	{"media/testcam", "media media/codec", "a camera is not a part of what it tests"},
 	{"media/mediatest", "media media/codec media/hub", "every room's tests import it, so it imports only nouns"},
 
-	{"media/camera", "media media/hub media/depay media/timeline media/codec", mediaHeight},
+	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
 	{"media/hls", "media media/hub media/fmp4 media/mpegts media/codec media/hls/playlist", mediaHeight},
 	{"media/hls/playlist", "media", "it formats text"},
 	{"media/dash", "media media/hub media/fmp4 media/codec", mediaHeight},
 	{"media/rtspd", "media media/hub media/codec media/depay", mediaHeight},
 	{"media/httplive", "media media/hub media/mpegts media/flv media/codec", mediaHeight},
-	{"media/rtmp", "media media/hub media/flv media/codec media/audio", mediaHeight},
+	{"media/rtmp", "media media/hub media/flv media/codec media/audio media/trust", mediaHeight},
 	{"media/srt", "media media/hub media/mpegts media/codec media/audio", mediaHeight},
 
 	{"media/audio", "media media/codec", "it turns units into units"},
@@ -70,6 +70,7 @@ var rooms = []room{
 	{"media/depay", "media media/codec media/timeline", "it turns packets into units and knows no reader"},
 	{"media/timeline", "media", "it compares stamps"},
 	{"media/codec", "media", "it knows bits"},
+	{"media/trust", "media", "it judges certificates and dials nobody"},
 	{"media/hub", "media", "the log knows neither codec nor protocol"},
 	{"media", "", "the nouns stand below everything"},
 

@@ -2,17 +2,14 @@ package camera
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"syscall"
 
 	"camrelay/media"
+	"camrelay/media/trust"
 )
 
 // dial connects to the target; the name is resolved anew each time, since a
@@ -32,10 +29,15 @@ func (s Spec) dial(ctx context.Context, t target) (net.Conn, *socket, error) {
 	if !t.tls {
 		return sock, sock, nil
 	}
-	secure := tls.Client(sock, s.tlsConfig(t))
-	if err := secure.HandshakeContext(ctx); err != nil {
+	cfg, err := trust.Peer{Host: t.hostname(), Insecure: s.Insecure, Fingerprint: s.Fingerprint}.Config()
+	if err != nil {
 		_ = conn.Close() // what failed is told by err
-		return nil, nil, certificateError(err)
+		return nil, nil, err
+	}
+	secure := tls.Client(sock, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // as above
+		return nil, nil, trust.Explain(err)
 	}
 	return secure, sock, nil
 }
@@ -53,50 +55,4 @@ func connectError(err error) error {
 		class = media.ClassRefused
 	}
 	return media.Fail(class, fmt.Errorf("cannot connect: %w", err))
-}
-
-// tlsConfig trusts the pinned certificate, any certificate, or the system's
-// roots, as the Spec says.
-func (s Spec) tlsConfig(t target) *tls.Config {
-	name, _, _ := strings.Cut(t.hostname(), "%")
-	cfg := &tls.Config{
-		ServerName: name, MinVersion: tls.VersionTLS12,
-		InsecureSkipVerify: s.Insecure || s.Fingerprint != "", // both are the owner's word, and shown
-	}
-	want := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(s.Fingerprint))
-	if want == "" {
-		return cfg
-	}
-	cfg.VerifyConnection = func(st tls.ConnectionState) error {
-		if len(st.PeerCertificates) == 0 {
-			return errPin
-		}
-		sum := sha256.Sum256(st.PeerCertificates[0].Raw)
-		if got := hex.EncodeToString(sum[:]); got != want {
-			return fmt.Errorf("%w: it has fingerprint %s", errPin, got)
-		}
-		return nil
-	}
-	return cfg
-}
-
-var errPin = errors.New("the camera's certificate is not the pinned one")
-
-// certificateError says what is wrong with a certificate and what can be done.
-// A wrong date may be the box's own, before its clock is set: that is tried
-// again soon.
-func certificateError(err error) error {
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	switch {
-	case errors.Is(err, errPin):
-		return media.Fail(media.ClassUnsupported, err)
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Errorf("the camera's certificate is not valid now (%w); pin its fingerprint or set insecure", err)
-	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):
-		return media.Fail(media.ClassUnsupported,
-			fmt.Errorf("the camera's certificate is not trusted (%w); pin its fingerprint or set insecure", err))
-	}
-	return fmt.Errorf("cannot set up TLS: %w", err)
 }

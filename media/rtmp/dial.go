@@ -2,20 +2,16 @@ package rtmp
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"camrelay/media"
+	"camrelay/media/trust"
 )
 
 // unsentLimit bounds what waits in the kernel without having been sent, so
@@ -40,18 +36,19 @@ func (s Spec) dial(ctx context.Context, t target, timeout time.Duration) (net.Co
 	if err != nil || !t.tls {
 		return conn, err
 	}
-	cfg, err := s.tlsConfig(t.host)
+	cfg, err := trust.Peer{Host: t.host, Insecure: s.Insecure, Fingerprint: s.Fingerprint, CA: s.CA}.Config()
 	if err == nil {
+		cfg.DynamicRecordSizingDisabled = true // small records mean many writes
 		secure := tls.Client(conn, cfg)
 		hctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		if err = secure.HandshakeContext(hctx); err == nil {
 			return secure, nil
 		}
-		err = classify(err)
+		err = trust.Explain(err)
 	}
 	_ = conn.Close() // the other error says more
-	return nil, fmt.Errorf("cannot agree on TLS: %w", err)
+	return nil, err
 }
 
 // limit makes the kernel give a connection up when nothing is acknowledged, or
@@ -76,48 +73,6 @@ func unsent(conn net.Conn) int {
 		}
 	}
 	return n
-}
-
-func (s Spec) tlsConfig(host string) (*tls.Config, error) {
-	cfg := &tls.Config{
-		ServerName: host, MinVersion: tls.VersionTLS12,
-		InsecureSkipVerify:          s.Insecure || s.Fingerprint != "", //nolint:gosec // on request; a pin is checked below
-		DynamicRecordSizingDisabled: true,                              // small records mean many writes
-	}
-	if s.CA != "" {
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM([]byte(s.CA)) {
-			return nil, unsupported("the authorities are not in PEM")
-		}
-	}
-	if s.Fingerprint != "" {
-		want, err := hex.DecodeString(strings.ReplaceAll(s.Fingerprint, ":", ""))
-		if err != nil || len(want) != sha256.Size {
-			return nil, unsupported("the fingerprint is not a SHA-256 in hex")
-		}
-		cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-			if sha256.Sum256(cs.PeerCertificates[0].Raw) != [sha256.Size]byte(want) {
-				return unsupported("the server's certificate has another fingerprint")
-			}
-			return nil
-		}
-	}
-	return cfg, nil
-}
-
-// classify marks what another attempt soon will not cure. A certificate that
-// is not valid yet may be: the box's clock may not be set.
-func classify(err error) error {
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore) {
-		return err
-	}
-	var untrusted *tls.CertificateVerificationError
-	var other tls.RecordHeaderError
-	if errors.As(err, &untrusted) || errors.As(err, &other) {
-		return media.Fail(media.ClassUnsupported, err)
-	}
-	return err
 }
 
 func unsupported(text string) error { return media.Fail(media.ClassUnsupported, errors.New(text)) }

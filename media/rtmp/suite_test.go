@@ -231,7 +231,7 @@ func TestRTMPS(t *testing.T) {
 		"an authority":                        {good, Spec{CA: ca}, 0, ""},
 		"any certificate":                     {good, Spec{Insecure: true}, 0, ""},
 		"a fingerprint":                       {good, Spec{Fingerprint: strings.ToUpper(pin)}, 0, ""},
-		"another certificate":                 {good, Spec{Fingerprint: other}, media.ClassUnsupported, "another finger"},
+		"another certificate":                 {good, Spec{Fingerprint: other}, media.ClassUnsupported, "not the pinned one"},
 		"an unknown authority":                {good, Spec{}, media.ClassUnsupported, "unknown authority"},
 		"half a fingerprint":                  {good, Spec{Fingerprint: pin[:32]}, media.ClassUnsupported, "not a SHA-256"},
 		"no authority at all":                 {good, Spec{CA: "x"}, media.ClassUnsupported, "not in PEM"},
