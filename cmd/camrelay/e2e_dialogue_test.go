@@ -85,11 +85,9 @@ func (v *rtspViewer) begin(url string) error {
 // ask sends a request and returns the answer's header and body.
 func (v *rtspViewer) ask(method, url string, header ...string) (textproto.MIMEHeader, string, error) {
 	v.seq++
-	text := fmt.Sprintf("%s %s RTSP/1.0\r\nCSeq: %d\r\n", method, url, v.seq)
-	for _, h := range header {
-		text += h + "\r\n"
-	}
-	if _, err := io.WriteString(v.conn, text+"\r\n"); err != nil {
+	text := []string{fmt.Sprintf("%s %s RTSP/1.0", method, url), fmt.Sprintf("CSeq: %d", v.seq)}
+	text = append(append(text, header...), "", "")
+	if _, err := io.WriteString(v.conn, strings.Join(text, "\r\n")); err != nil {
 		return nil, "", err
 	}
 	for {

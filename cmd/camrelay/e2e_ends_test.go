@@ -150,9 +150,10 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
-	cam := startFakeCam(t)
+	cam, nobody := startFakeCam(t), freePort(t, "tcp")
 	b := startBox(t, fmt.Sprintf("version: 1\nterminate: {hold_off: 1s}\ncameras:\n"+
-		"  cam1: {url: %q}\n  mute: {url: \"rtsp://%s/x\"}\npushes:\n  up: {camera: cam1, url: \"rtmp://%[2]s/live/key\"}\n", cam.url("cam1"), mute.Addr()))
+		"  cam1: {url: %q}\n  mute: {url: \"rtsp://%s/x\"}\n  gone: {url: \"rtsp://127.0.0.1:%[3]s/x\"}\n"+
+		"pushes:\n  up: {camera: cam1, url: \"rtmp://%[2]s/live/key\"}\n", cam.url("cam1"), mute.Addr(), nobody))
 	b.awaitHealth("cam1", "warm", 20*time.Second)
 	for _, row := range []struct{ body, query string }{
 		{`{"name":"mute"}`, "path=mute"},
@@ -180,6 +181,11 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 	}
 	b.awaitPush("up", "stopped")
 	b.awaitPush("up", "starting")
+	// Between two attempts there is no session, and it is ended all the same.
+	b.awaitHealth("gone", "reconnecting", 20*time.Second)
+	b.terminate(`{"name":"gone","holdOff":60}`).want(200)
+	b.awaitHealth("gone", "stopped", time.Second)
+	b.terminate(`{"name":"gone"}`).want(404)
 }
 
 // TestL6_L9_OpenedEqualsClosed opens viewers at random and ends them by
@@ -293,12 +299,13 @@ func TestL15_PushesSplitTheirURLsAsDocumented(t *testing.T) {
 		return all
 	})
 	cam := startFakeCam(t)
-	config := fmt.Sprintf("version: 1\ncameras:\n  cam1: {url: %q}\npushes:\n", cam.url("cam1"))
+	var config strings.Builder
+	fmt.Fprintf(&config, "version: 1\ncameras:\n  cam1: {url: %q}\npushes:\n", cam.url("cam1"))
 	for name, row := range rows {
 		url := "rtmp://127.0.0.1:" + sink.port + row.path
-		config += fmt.Sprintf("  %s: {camera: cam1, url: %q%s}\n", name, url, row.fields)
+		fmt.Fprintf(&config, "  %s: {camera: cam1, url: %q%s}\n", name, url, row.fields)
 	}
-	b := startBox(t, config)
+	b := startBox(t, config.String())
 	for name, row := range rows {
 		p := b.awaitPush(name, "active")
 		t.Logf("%s: %s", p.URL, row.want)

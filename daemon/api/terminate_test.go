@@ -118,6 +118,10 @@ func TestOperatorsTerminateWhatTheyMaySee(t *testing.T) {
 	if gate.State(now) != session.Closing || yard.State(now) == session.Closing || keep.State(now) == session.Closing {
 		t.Errorf("gate is %s, yard %s, the keepalive %s", gate.State(now), yard.State(now), keep.State(now))
 	}
+	gate.Close(nil)
+	if e := sessions.Ended()[0]; e.Reason != "closed_by_us(operator)" {
+		t.Errorf("the session ended by %s", e.Reason)
+	}
 	if code, _ := post(t, h, "/rest-api/stream/terminate", `{"kind":"keepalive"}`, "admin"); code != http.StatusOK {
 		t.Errorf("keepalives that are asked for: status %d", code)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -218,6 +219,19 @@ func TestL1_L10_EveryRowHasLalsNames(t *testing.T) {
 		if _, err := time.Parse(time.RFC3339, row["start_time"].(string)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestL10_UptimeIsNotOfTheWallClock finds what makes a difference of times one
+// of the monotonic clock, which a step of the other leaves alone.
+func TestL10_UptimeIsNotOfTheWallClock(t *testing.T) {
+	s, _ := NewRegistry(nil).Open(t.Context(), Info{}, nil)
+	defer s.Close(nil)
+	if !strings.Contains(s.Start.String(), " m=") {
+		t.Errorf("%v has no monotonic reading", s.Start)
+	}
+	if got := s.Stat(s.Start.Add(time.Hour)).Uptime; got != 3600 {
+		t.Errorf("uptime %v s after an hour", got)
 	}
 }
 
