@@ -1,6 +1,7 @@
 package mpegts
 
 import (
+	"slices"
 	"time"
 
 	"camrelay/media"
@@ -27,9 +28,12 @@ const (
 
 // Muxer makes one transport stream.
 //
-// Its tables list the tracks that it was made for. A track that becomes known
-// with its first unit, or changes its codec, makes new tables at once; one that
-// never has a unit disappears from them after 5 s.
+// Its tables list the tracks that it was made for, and what the units tell:
+// a track that becomes known with its first unit makes new tables at once, and
+// so does one that changes its codec, under another PID, since receivers do not
+// look again at what a PID carries. One that never has a unit disappears from
+// the tables after 5 s. So all who share its output see what there is, whatever
+// was known when it was made.
 //
 // The PCR rides on the units of the first video track, or of the first track if
 // there is no video. Where these are more than 40 ms apart, the other tracks'
@@ -41,6 +45,8 @@ type Muxer struct {
 	pat, pmt         counter
 	patBody, pmtBody []byte
 	version          byte
+	stale            bool   // the tables list what there is no more
+	pid              uint16 // of the newest stream
 
 	begun   bool
 	start   time.Duration // DTS of the first unit
@@ -68,7 +74,7 @@ type stream struct {
 // New returns a Muxer for those of the tracks that can be carried.
 func New(tracks []*media.Track) *Muxer {
 	m := &Muxer{
-		pat: counter{pid: pidPAT}, pmt: counter{pid: pidPMT},
+		pat: counter{pid: pidPAT}, pmt: counter{pid: pidPMT}, pid: pidFirst - 1,
 		aud264: []byte(aud264), aud265: []byte(aud265),
 	}
 	for _, t := range tracks {
@@ -85,7 +91,13 @@ func (m *Muxer) add(t *media.Track) *stream {
 	if !Carries(t) || len(m.streams) == maxStreams {
 		return nil
 	}
-	s := &stream{counter: counter{pid: uint16(pidFirst + len(m.streams))}}
+	for taken := true; taken; {
+		if m.pid++; m.pid == pidPMT {
+			m.pid = pidFirst
+		}
+		taken = slices.ContainsFunc(m.streams, func(s *stream) bool { return s.pid == m.pid })
+	}
+	s := &stream{counter: counter{pid: m.pid}}
 	s.describe(t)
 	m.streams = append(m.streams, s)
 	return s
@@ -98,22 +110,21 @@ func (s *stream) describe(t *media.Track) {
 
 // stream returns the stream of a track as it is now, nil if it is not carried.
 func (m *Muxer) stream(t *media.Track) *stream {
-	for _, s := range m.streams {
-		if s.track == t {
-			return s
-		}
-		if s.track.ID != t.ID {
-			continue
-		}
-		if !Carries(t) {
-			return nil
-		}
-		changed := s.track.Codec != t.Codec || t.Codec == media.CodecOpus && s.track.Channels != t.Channels
-		s.listed = s.listed && !changed
-		s.describe(t)
-		return s
+	i := slices.IndexFunc(m.streams, func(s *stream) bool { return s.track == t || s.track.ID == t.ID })
+	if i < 0 {
+		return m.add(t)
 	}
-	return m.add(t)
+	s := m.streams[i]
+	switch was := s.track; {
+	case was == t:
+	case was.Codec != t.Codec, was.Codec == media.CodecOpus && was.Channels != t.Channels, !Carries(t):
+		m.streams = slices.Delete(m.streams, i, i+1)
+		m.stale = true
+		return m.add(t)
+	default:
+		s.describe(t)
+	}
+	return s
 }
 
 // Chunks appends the chunk of one unit to out; none for a track that cannot be
@@ -173,7 +184,8 @@ func (m *Muxer) advance(s *stream, u *media.Unit) {
 
 // relist brings the tables up to date, and tells whether they are due.
 func (m *Muxer) relist(s *stream, start bool) (due bool) {
-	changed := !s.listed
+	changed := !s.listed || m.stale
+	m.stale = false
 	s.listed = true
 	if m.now-m.start >= silence {
 		for _, o := range m.streams {

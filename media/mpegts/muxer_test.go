@@ -156,6 +156,12 @@ func TestPackets(t *testing.T) {
 			unit(opus, 5020*ms, 5020*ms, nal(100)),
 			unit(h264, 5040*ms, 5040*ms, slice),
 		}},
+		{"audio becomes what cannot be carried", []*media.Track{h264, aac}, []*media.Unit{
+			unit(h264, 0, 0, idr),
+			unit(aac, 0, 0, nal(100)),
+			unit(pcma, 21*ms, 21*ms, nal(100)),
+			unit(h264, 40*ms, 40*ms, slice),
+		}},
 		{"the camera changes to H.265", []*media.Track{h264}, []*media.Unit{
 			unit(h264, 0, 0, idr),
 			gap(unit(h265, 40*ms, 40*ms, nal(100, 0x26, 1))),
