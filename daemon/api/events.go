@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,10 +23,14 @@ const (
 	sendAtOnce   = 64               // events
 )
 
+// all is the ?since= of a client that wants all events that are held.
+const all = "0"
+
 // events streams what happens as server-sent events: what came after the ID in
 // Last-Event-ID or ?since=, else from now on; ?since=0 sends all that is held.
 // ?type= and ?path= choose, the former with * at the end. What a slow client
-// has lost is told by an event of type gap.
+// has lost is told by an event of type gap; how many are lost is null if the
+// daemon was started anew since the client's last event.
 // Specification: HTML Living Standard, 9.2 Server-sent events.
 func (s server) events(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -44,15 +49,14 @@ func (s server) events(w http.ResponseWriter, r *http.Request) {
 		f.types = strings.Split(types, ",")
 	}
 	cursor := s.Events.Live()
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
+	id := cmp.Or(r.Header.Get("Last-Event-ID"), query.Get("since"))
+	if id != "" {
 		cursor = s.Events.After(id)
-	} else if query.Has("since") {
-		cursor = s.Events.After(query.Get("since"))
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	// Whatever ends it, the client is gone or is let go.
-	_ = f.follow(r.Context(), cursor)
+	_ = f.follow(r.Context(), cursor, id != "" && id != all && !s.Events.Knows(id))
 }
 
 // follower is one client.
@@ -66,8 +70,14 @@ type follower struct {
 	beat  time.Time // of the next heartbeat, unless something is sent before
 }
 
-func (f *follower) follow(ctx context.Context, cursor *webhook.Cursor) error {
-	if err := f.send(": camrelay\n\n"); err != nil {
+// follow sends what happens. restarted says that the client has followed a log
+// of before: nobody knows what it has missed.
+func (f *follower) follow(ctx context.Context, cursor *webhook.Cursor, restarted bool) error {
+	hello := ": camrelay\n\n"
+	if restarted {
+		hello += "event: gap\ndata: {\"lost\":null}\n\n"
+	}
+	if err := f.send(hello); err != nil {
 		return err
 	}
 	for {

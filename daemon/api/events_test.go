@@ -94,7 +94,11 @@ func TestEventsAreFollowedLiveAndFromAnID(t *testing.T) {
 	if all := follow(t, url+"?since=0", ""); all.next()["event"] != "path.ready" {
 		t.Error("since=0 does not begin with the oldest")
 	}
-	if other := follow(t, url, "another-boot-7"); other.next()["event"] != "path.ready" {
+	other := follow(t, url, "0123456789ab-7")
+	if gap := other.next(); gap["event"] != "gap" || gap["data"] != `{"lost":null}` {
+		t.Errorf("after an ID of before the daemon was started: %v", gap)
+	}
+	if other.next()["event"] != "path.ready" {
 		t.Error("an ID of another boot does not begin with the oldest")
 	}
 }

@@ -289,7 +289,4 @@ func TestAFollowerIsGoneWithItsConnection(t *testing.T) {
 		}
 		cancel()
 	}
-	if res, err := http.Get(strings.TrimSuffix(url, "/v1/events") + "/healthz"); err != nil || res.StatusCode != 200 {
-		t.Errorf("healthz: %v", err)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,8 +31,8 @@ type Event struct {
 type Log struct {
 	boot string
 
-	mu      sync.Mutex // guards what follows
-	ring    []Event
+	mu      sync.Mutex    // guards what follows
+	ring    []Event       // the event N at (N-1) % held
 	next    uint64        // of the next event; the first is 1
 	changed chan struct{} // closed and replaced by Append
 }
@@ -56,10 +55,11 @@ func (l *Log) Append(e Event) {
 	e.seq = l.next
 	e.ID = l.id(e.seq)
 	l.next++
-	if len(l.ring) == held {
-		l.ring = append(l.ring[:0], l.ring[1:]...)
+	if len(l.ring) < held {
+		l.ring = append(l.ring, e)
+	} else {
+		*l.at(e.seq) = e
 	}
-	l.ring = append(l.ring, e)
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -82,15 +82,32 @@ func (l *Log) Live() *Cursor {
 // After returns a cursor that begins after the event of that ID; with the
 // oldest event held if id is of another log, or of none.
 func (l *Log) After(id string) *Cursor {
-	boot, number, _ := strings.Cut(id, "-")
-	seq, err := strconv.ParseUint(number, 10, 64)
+	seq, ok := l.seq(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil || boot != l.boot || seq >= l.next {
+	if !ok || seq >= l.next {
 		return &Cursor{l, l.next - uint64(len(l.ring))}
 	}
 	return &Cursor{l, seq + 1}
 }
+
+// Knows tells whether id is of an event of this log, which it need not hold any more.
+func (l *Log) Knows(id string) bool {
+	seq, ok := l.seq(id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ok && 0 < seq && seq < l.next
+}
+
+// seq reads an ID.
+func (l *Log) seq(id string) (n uint64, ok bool) {
+	boot, number, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(number, 10, 64)
+	return n, err == nil && boot == l.boot
+}
+
+// at returns the place of an event. mu is held.
+func (l *Log) at(seq uint64) *Event { return &l.ring[(seq-1)%held] }
 
 // Next returns the next events, at most n, and how many before them are lost
 // because the cursor was too slow. It blocks until there is one, or ctx is
@@ -118,9 +135,9 @@ func (c *Cursor) take(n int) (events []Event, lost uint64, changed <-chan struct
 		lost = oldest - c.next
 		c.next = oldest
 	}
-	from := len(l.ring) - int(l.next-c.next)
-	events = slices.Clone(l.ring[from:min(len(l.ring), from+n)])
-	c.next += uint64(len(events))
+	for ; c.next < l.next && len(events) < n; c.next++ {
+		events = append(events, *l.at(c.next))
+	}
 	return events, lost, l.changed
 }
 
