@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -191,18 +192,48 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 // TestL6_L9_OpenedEqualsClosed opens viewers at random and ends them by
 // themselves, by kicks and by crashes, while all of it is listed.
 func TestL6_L9_OpenedEqualsClosed(t *testing.T) {
-	const sessions, workers = 500, 6
+	sessions := 500
+	if soaking() {
+		sessions = 10_000
+	}
 	cam := startFakeCam(t)
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  cam1: {url: %q}\n", cam.url("cam1")))
 	b.awaitHealth("cam1", "warm", 20*time.Second)
 	events := b.follow(t, "session.*")
+	b.churn(t, 250) // what is made once is made
+	goroutines, files, memory := b.goroutines(), b.files(), b.memory()
+	b.churn(t, sessions)
+	totals := b.totals()
+	if opened, closed := totals[0].(float64), totals[1].(float64); opened-closed != 1 || opened < float64(sessions) {
+		t.Errorf("opened %v, closed %v, and the camera is open", opened, closed)
+	}
+	opened := events.find(func(e event) bool { return e.Type == "session.opened" })
+	for _, e := range opened {
+		if n := len(events.closed(e.Session)); n != 1 {
+			t.Errorf("%d events tell that %s has closed", n, e.Session)
+		}
+	}
+	eventually(t, 30*time.Second, "goroutines, files and memory are as much as before", func() error {
+		g, n, m := b.goroutines(), b.files(), b.memory()
+		if g > goroutines+5 || n > files+5 || !raced() && m > memory+memory/20 {
+			return fmt.Errorf("%d goroutines, were %d; %d files, were %d; %d kB, were %d", g, goroutines, n, files, m, memory)
+		}
+		t.Logf("%d opened; %d goroutines, were %d; %d files, were %d; %d kB, were %d", len(opened), g, goroutines,
+			n, files, m, memory)
+		return nil
+	})
+}
+
+// churn opens and ends so many sessions of viewers and waits until all have ended.
+func (b *box) churn(t *testing.T, sessions int) {
+	t.Helper()
+	const workers = 6
 	url := b.rtsp("cam1")
-	goroutines, files := b.goroutines(), b.files()
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(9, uint64(w)))
-			for n := range sessions / workers {
+			for n := range (sessions + workers - 1) / workers {
 				b.openAndEnd(t, rnd, url, fmt.Sprintf("player %d %d", w, n))
 			}
 		})
@@ -214,31 +245,22 @@ func TestL6_L9_OpenedEqualsClosed(t *testing.T) {
 		}
 		return nil
 	})
-	totals := b.totals()
-	opened, closed := totals[0].(float64), totals[1].(float64)
-	if opened-closed != 1 || opened < sessions/workers*workers*9/10 {
-		t.Errorf("opened %v, closed %v, and the camera is open", opened, closed)
+}
+
+// memory returns the resident set of the daemon in kB.
+// File: /proc/PID/status (proc_pid_status(5)).
+func (b *box) memory() int {
+	b.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+	if err != nil {
+		b.t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "one event of each beginning and one of each end", func() error {
-		told := events.find(func(e event) bool { return e.Type == "session.opened" })
-		for _, e := range told {
-			if n := len(events.closed(e.Session)); n != 1 {
-				return fmt.Errorf("%d events tell that %s has closed", n, e.Session)
-			}
-		}
-		if len(told) != int(opened)-1 {
-			return fmt.Errorf("%d events tell of %v viewers", len(told), opened-1)
-		}
-		return nil
-	})
-	eventually(t, 10*time.Second, "goroutines and files are as many as before", func() error {
-		g, n := b.goroutines(), b.files()
-		if g > goroutines+5 || n > files+5 {
-			return fmt.Errorf("%d goroutines, were %d; %d files, were %d", g, goroutines, n, files)
-		}
-		return nil
-	})
-	t.Logf("%v opened, %d goroutines, were %d", opened, b.goroutines(), goroutines)
+	var kB int
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	if _, err := fmt.Sscan(rest, &kB); err != nil {
+		b.t.Fatal(err)
+	}
+	return kB
 }
 
 // openAndEnd is one session of TestL6_L9.

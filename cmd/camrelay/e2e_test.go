@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +28,12 @@ import (
 // of the binary under test.
 const binEnv = "CAMRELAY_TEST_BIN"
 
+// plainEnv asks for a binary without the race detector, whose memory grows
+// with use.
+const plainEnv = "CAMRELAY_TEST_PLAIN"
+
+func raced() bool { return os.Getenv(plainEnv) == "" }
+
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
@@ -37,7 +44,11 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin := filepath.Join(dir, "camrelay")
-	out, err := exec.Command("go", "build", "-race", "-o", bin, ".").CombinedOutput()
+	args := []string{"build", "-o", bin, "."}
+	if raced() {
+		args = slices.Insert(args, 1, "-race")
+	}
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "cannot build the binary under test: %v\n%s", err, out)
 		return 1
