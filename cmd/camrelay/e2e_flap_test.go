@@ -291,7 +291,8 @@ func (f *flap) judge() {
 		}
 	}
 	share := float64(warm) / float64(warm+cold)
-	f.t.Logf("%d outages, %d restarts, %d edits: warm %.3f %% of the time they were up", outages, f.restarts, f.edits, 100*share)
+	f.t.Logf("%d outages, %d restarts, %d edits: warm %.3f %% of the time they were up",
+		outages, f.restarts, f.edits, 100*share)
 	if share < 0.999 {
 		f.t.Errorf("warm %.3f %% of the time they were up, want 99.9 %%", 100*share)
 	}

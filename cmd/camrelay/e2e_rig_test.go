@@ -136,10 +136,6 @@ func (b *box) anonymous() *http.Client {
 	return &http.Client{Transport: b.client.Transport.(asAdmin).RoundTripper}
 }
 
-func withPassword(user, password string) func(*http.Request) {
-	return func(r *http.Request) { r.SetBasicAuth(user, password) }
-}
-
 func nobody(*http.Request) {}
 
 // want fails the test unless the answer has the status code.

@@ -70,7 +70,8 @@ func TestM1_M2_AKeepaliveStartsAndHolds(t *testing.T) {
 	if after := time.Since(removed); after < idleAfter {
 		t.Errorf("M2: closed %v after the keepalive, want %v", after, idleAfter)
 	}
-	t.Logf("M2: TEARDOWN %v after the keepalive went, idle_after is %v", time.Since(removed).Round(10*time.Millisecond), idleAfter)
+	took := time.Since(removed).Round(10 * time.Millisecond)
+	t.Logf("M2: TEARDOWN %v after the keepalive went, idle_after is %v", took, idleAfter)
 	waitFor(t, idleAfter)
 	if n := cam.requests("TEARDOWN"); n != 1 || cam.playing() != 0 {
 		t.Errorf("M2: closed %d times, %d sessions play", n, cam.playing())
@@ -104,7 +105,9 @@ func TestM3_M4_M5_M6_M7_CodesAndShapes(t *testing.T) {
 	if got := b.call("GET", "/v3/paths/keepalive/list?path=cam1", "").at("itemCount"); got != 2.0 {
 		t.Errorf("M5: %v keepalives of cam1", got)
 	}
-	for _, key := range []string{"id", "created", "path", "creatorUser", "creatorIP", "state", "reason", "since", "label"} {
+	for _, key := range []string{
+		"id", "created", "path", "creatorUser", "creatorIP", "state", "reason", "since", "label",
+	} {
 		if all.at("items", 0, key) == nil {
 			t.Errorf("M7: no %s in %s", key, all.text)
 		}
@@ -164,7 +167,8 @@ func withToken(token string) func(*http.Request) {
 func TestM9_M10_RightsAndOwners(t *testing.T) {
 	cam := startFakeCam(t)
 	user := func(name, role, cameras string) string {
-		return fmt.Sprintf("  - {name: %s, role: %s, cameras: [%s], token_hash: %s}\n", name, role, cameras, tokenHash(name+"-token"))
+		return fmt.Sprintf("  - {name: %s, role: %s, cameras: [%s], token_hash: %s}\n",
+			name, role, cameras, tokenHash(name+"-token"))
 	}
 	b := startBox(t, lazySite("users:\n"+user("alice", "operator", "cam1")+user("bob", "operator", "cam1")+
 		user("carol", "operator", "cam2")+user("dave", "viewer", "cam1")+

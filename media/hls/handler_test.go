@@ -137,7 +137,8 @@ func TestPlaylistRepeatsTheQuery(t *testing.T) {
 	r := newRig(t, settings(), clip.Tracks)
 	r.feed(clip.Until(6 * time.Second)...)
 	const query = "?token=a%22b%0A"
-	if text := string(r.body("/gate/index.m3u8" + query + "&session=7")); !strings.Contains(text, "\nhls.m3u8?session=7&token=a%22b%0A\n") {
+	text := string(r.body("/gate/index.m3u8" + query + "&session=7"))
+	if !strings.Contains(text, "\nhls.m3u8?session=7&token=a%22b%0A\n") {
 		t.Error(text)
 	}
 	for _, s := range parseList(t, r.body("/gate/hls.m3u8"+query+"&_HLS_msn=7")).segments {
