@@ -84,7 +84,8 @@ func checkIntervals(t *testing.T, calls []hookCall) {
 	const interval, spread = time.Second, 200 * time.Millisecond
 	good := 0
 	for i := 1; i < len(calls); i++ {
-		if d := calls[i].at.Sub(calls[i-1].at) - interval; d > -spread-100*time.Millisecond && d < spread+100*time.Millisecond {
+		const travel = 100 * time.Millisecond
+		if d := calls[i].at.Sub(calls[i-1].at) - interval; d > -spread-travel && d < spread+travel {
 			good++
 		}
 	}
