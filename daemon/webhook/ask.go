@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -88,24 +89,25 @@ const (
 // parse reads an answer. Unknown fields are not looked at.
 func parse(r Reply) (Answer, error) {
 	var fields struct {
-		Code   *json.Number    `json:"code"`
+		Code   json.RawMessage `json:"code"`
 		Close  json.RawMessage `json:"close"`
 		Source json.RawMessage `json:"source"`
 		Msg    json.RawMessage `json:"msg"`
 	}
 	err := json.Unmarshal(r.Body, &fields)
-	a := Answer{Reason: text(fields.Msg, maxReason)}
+	reason, _, _ := strings.Cut(text(fields.Msg, maxReason), "://") // it is shown to anybody
+	a := Answer{Reason: reason}
 	switch {
 	case r.Code == forbidden:
 		return Answer{Close: true, Reason: a.Reason}, nil
 	case r.Code != okay:
 		return Answer{}, fmt.Errorf("the hook answers %d", r.Code)
 	case err != nil:
-		return Answer{}, fmt.Errorf("the answer is no JSON object with an integer code: %s", excerpt(r.Body))
+		return Answer{}, fmt.Errorf("the answer is no JSON object: %s", excerpt(r.Body))
 	case fields.Code == nil:
 		return Answer{}, errors.New("the answer has no code")
 	}
-	code, err := fields.Code.Int64()
+	code, err := strconv.ParseInt(string(fields.Code), 10, 64)
 	if err != nil {
 		return Answer{}, errors.New("the answer's code is no integer")
 	}

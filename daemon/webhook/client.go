@@ -26,7 +26,7 @@ import (
 const (
 	maxTimeout = 5 * time.Second
 	maxAnswer  = 64 << 10 // bytes
-	maxConns   = 8        // to one hook
+	maxError   = 200      // bytes of what a call that failed says
 )
 
 // Spec says where a hook is and how it is spoken to. It is comparable.
@@ -78,7 +78,7 @@ func NewClient(spec Spec) (*Client, error) {
 		http: &http.Client{
 			Transport: &http.Transport{
 				TLSClientConfig: trust, DisableCompression: true, ForceAttemptHTTP2: true,
-				MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+				MaxConnsPerHost: inFlight, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
 				MaxResponseHeaderBytes: maxAnswer,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -129,14 +129,26 @@ func (c *Client) Post(ctx context.Context, suffix string, v any) (Reply, error) 
 	ctx, cancel := context.WithTimeout(ctx, c.spec.Timeout)
 	defer cancel()
 	reply, err := c.post(ctx, suffix, body)
-	var broken *url.Error
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %v", c.spec.Timeout)
-	case errors.As(err, &broken):
+	}
+	return reply, bare(err)
+}
+
+// bare takes the URL from an error, and what follows where it quotes what the
+// server said: a status line, a Location.
+func bare(err error) error {
+	if broken, ok := errors.AsType[*url.Error](err); ok {
 		err = broken.Err
 	}
-	return reply, err
+	if err == nil {
+		return nil
+	}
+	text, _, quotes := strings.Cut(err.Error(), "://")
+	if !quotes && len(text) <= maxError {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:min(len(text), maxError)], ""))
 }
 
 func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, error) {
@@ -164,7 +176,7 @@ func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, e
 	defer res.Body.Close() //nolint:errcheck // it was only read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err == nil && len(answer) > maxAnswer {
-		err = errTooLong
+		answer, err = answer[:maxAnswer], errTooLong
 	}
 	return Reply{res.StatusCode, answer}, err
 }

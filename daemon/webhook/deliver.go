@@ -126,9 +126,12 @@ func (d *Deliverer) flush(ctx context.Context, first ...Event) {
 	defer cancel()
 	rest, lost, _ := d.cursor.take(held)
 	d.lost(lost)
-	for i, e := range append(first, rest...) {
-		if d.wants(e) && d.post(ctx, e) != nil {
-			d.lost(uint64(len(first) + len(rest) - i))
+	left := slices.DeleteFunc(append(first, rest...), func(e Event) bool { return !d.wants(e) })
+	for i, e := range left {
+		err := d.post(ctx, e)
+		d.client.note(err)
+		if err != nil {
+			d.lost(uint64(len(left) - i))
 			return
 		}
 	}

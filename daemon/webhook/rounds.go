@@ -54,85 +54,88 @@ type visit struct {
 	busy bool // a call is under way
 }
 
+// visits are what one Run knows. They belong to its goroutine.
+type visits struct {
+	*Rounds
+	all    map[string]*visit
+	looked time.Time // for sessions that have come or gone
+	busy   int       // calls under way, those for sessions that have gone among them
+	ended  chan string
+	calls  sync.WaitGroup
+}
+
 // Run goes round until ctx is done, and returns when no call is under way.
 func (r *Rounds) Run(ctx context.Context) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	visits := make(map[string]*visit)
-	ended := make(chan string, inFlight)
-	var looked time.Time
+	v := visits{Rounds: r, all: make(map[string]*visit), ended: make(chan string, inFlight)}
+	defer v.calls.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case id := <-ended:
-			if v := visits[id]; v != nil {
-				v.busy = false
+			timer.Reset(time.Until(v.begin(ctx, time.Now())))
+		case id := <-v.ended:
+			v.busy--
+			if one := v.all[id]; one != nil {
+				one.busy = false
 			}
-			continue
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		now := time.Now()
-		if now.Sub(looked) >= lookEvery {
-			looked = now
-			r.look(visits, now)
-		}
-		next := looked.Add(lookEvery)
-		busy := countBusy(visits)
-		for id, v := range visits {
-			if !v.due.After(now) {
-				v.due = now.Add(r.pause())
-				if v.busy || busy == inFlight {
-					r.Client.drop(1)
-				} else {
-					v.busy = true
-					busy++
-					live := v.live
-					calls.Go(func() {
-						r.call(ctx, live)
-						select {
-						case ended <- id:
-						case <-ctx.Done():
-						}
-					})
-				}
-			}
-			if v.due.Before(next) {
-				next = v.due
-			}
-		}
-		timer.Reset(time.Until(next))
 	}
 }
 
-func countBusy(visits map[string]*visit) (n int) {
-	for _, v := range visits {
-		if v.busy {
-			n++
+// begin calls for the sessions that are due, and returns when the next one is.
+func (v *visits) begin(ctx context.Context, now time.Time) (next time.Time) {
+	if now.Sub(v.looked) >= lookEvery {
+		v.look(now)
+	}
+	next = v.looked.Add(lookEvery)
+	for _, one := range v.all {
+		if !one.due.After(now) {
+			one.due = now.Add(v.pause())
+			v.start(ctx, one)
+		}
+		if one.due.Before(next) {
+			next = one.due
 		}
 	}
-	return n
+	return next
 }
 
 // look brings the visits up to date with the sessions.
-func (r *Rounds) look(visits map[string]*visit, now time.Time) {
-	running := make(map[string]bool, len(visits))
-	for _, live := range r.Sessions() {
+func (v *visits) look(now time.Time) {
+	v.looked = now
+	running := make(map[string]bool, len(v.all))
+	for _, live := range v.Sessions() {
 		running[live.ID] = true
 		live.Event = eventName
-		if v := visits[live.ID]; v != nil {
-			v.live = live
+		if one := v.all[live.ID]; one != nil {
+			one.live = live
 			continue
 		}
-		visits[live.ID] = &visit{live: live, due: now.Add(r.pause())}
+		v.all[live.ID] = &visit{live: live, due: now.Add(v.pause())}
 	}
-	for id := range visits {
+	for id := range v.all {
 		if !running[id] {
-			delete(visits, id)
+			delete(v.all, id)
 		}
 	}
+}
+
+// start makes one call, unless the one before it still waits or too many do.
+func (v *visits) start(ctx context.Context, one *visit) {
+	if one.busy || v.busy == inFlight {
+		v.Client.drop(1)
+		return
+	}
+	one.busy = true
+	v.busy++
+	live := one.live
+	v.calls.Go(func() {
+		v.call(ctx, live)
+		v.ended <- live.ID // there is room for all
+	})
 }
 
 // pause returns the interval with jitter.
