@@ -42,10 +42,13 @@ func Run(ctx context.Context, spec Spec, splice *Splice, s *hub.Stream, active f
 			log.Info("camera refuses TCP, trying UDP")
 			splice.udp = true
 		default:
-			if x.udp && spec.Transport != UDP && (x.in == nil || x.in.last.Load() == 0) {
+			if x.udp && spec.Transport != UDP && !x.heard() {
 				splice.udp = false // next time TCP gets another chance
 			}
 			return x.explain(err)
 		}
 	}
 }
+
+// heard tells whether media has come.
+func (x *session) heard() bool { return x.in != nil && x.in.last.Load() != 0 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,7 +124,7 @@ func after(units []*media.Unit, kind media.Kind, from time.Duration) (out []*med
 // then returns units with others behind them, as a camera that came back with
 // other settings.
 func then(first, second []*media.Unit) []*media.Unit {
-	out := first[:len(first):len(first)]
+	out := slices.Clip(first)
 	seen := make(map[int]bool)
 	for _, u := range second {
 		v := *u
