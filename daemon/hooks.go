@@ -133,6 +133,7 @@ func (h *hooks) ask(ctx context.Context, name string, body any) (webhook.Answer,
 	}
 	a, err := c.Ask(ctx, body, h.log)
 	if err != nil && ctx.Err() == nil && c.spec.OnError == config.ErrorFail {
+		h.log.Warn("a hook has not decided, which refuses", "hook", name, "err", err)
 		return webhook.Answer{Close: true, Reason: "the hook " + name + " fails"}, nil
 	}
 	return a, err

@@ -61,21 +61,18 @@ type Answer struct {
 
 // Ask posts body and returns what the hook decides: with 403, or with 200,
 // code 0 and close: true, it refuses. Anything else that is no answer of the
-// form {"code": 0, …} with 200 is an error.
+// form {"code": 0, …} with 200 is an error, which the caller logs.
 func (c *Client) Ask(ctx context.Context, body any, log *slog.Logger) (Answer, error) {
 	reply, err := c.Post(ctx, "", body)
-	var a Answer
-	if err == nil {
-		a, err = parse(reply)
-	}
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return Answer{}, ctx.Err()
+	}
+	var a Answer
+	if err == nil || reply.Code == forbidden {
+		a, err = parse(reply)
 	}
 	if c.note(err) && err == nil {
 		log.Info("a hook works again", "hook", c.Status().URL)
-	}
-	if err != nil {
-		log.Warn("a hook has not decided", "hook", c.Status().URL, "err", err)
 	}
 	return a, err
 }
@@ -95,13 +92,13 @@ func parse(r Reply) (Answer, error) {
 		Msg    json.RawMessage `json:"msg"`
 	}
 	err := json.Unmarshal(r.Body, &fields)
-	reason, _, _ := strings.Cut(text(fields.Msg, maxReason), "://") // it is shown to anybody
-	a := Answer{Reason: reason}
+	msg, _ := text(fields.Msg)
+	a := Answer{Reason: unquoted(msg, maxReason)} // it is shown to anybody
 	switch {
 	case r.Code == forbidden:
 		return Answer{Close: true, Reason: a.Reason}, nil
 	case r.Code != okay:
-		return Answer{}, fmt.Errorf("the hook answers %d", r.Code)
+		return Answer{}, statusError(r.Code)
 	case err != nil:
 		return Answer{}, fmt.Errorf("the answer is no JSON object: %s", excerpt(r.Body))
 	case fields.Code == nil:
@@ -115,7 +112,10 @@ func parse(r Reply) (Answer, error) {
 		return Answer{}, fmt.Errorf("the answer's code is %d", code)
 	}
 	a.Close = string(fields.Close) == "true"
-	a.Source = text(fields.Source, maxSource)
+	var ok bool
+	if a.Source, ok = text(fields.Source); !ok || len(a.Source) > maxSource {
+		return Answer{}, fmt.Errorf("the answer's source is no text of at most %d bytes", maxSource)
+	}
 	return a, nil
 }
 
@@ -125,17 +125,17 @@ const (
 	maxSource = 2048
 )
 
-// text returns a JSON string, empty if raw is none or too long.
-func text(raw json.RawMessage, limit int) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil || len(s) > limit {
-		return ""
-	}
-	return s
+// text returns a JSON string; nothing and null are an empty one.
+func text(raw json.RawMessage) (s string, ok bool) {
+	return s, raw == nil || json.Unmarshal(raw, &s) == nil
 }
 
-// excerpt shows the first bytes of an answer, without what may be a URL's secret.
+// excerpt shows the first bytes of an answer that makes no sense.
 func excerpt(body []byte) string {
-	s, _, _ := strings.Cut(string(body[:min(len(body), shown)]), "://")
-	return fmt.Sprintf("%q", s)
+	return fmt.Sprintf("%q", unquoted(string(body[:min(len(body), shown)]), shown))
 }
+
+// statusError is the status of an answer that says nothing else.
+type statusError int
+
+func (s statusError) Error() string { return fmt.Sprintf("the hook answers %d", int(s)) }

@@ -1,12 +1,18 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestParse(t *testing.T) {
@@ -26,9 +32,9 @@ func TestParse(t *testing.T) {
 		{"close: 1 is not true", 200, `{"code":0,"close":1}`, Answer{}, ""},
 		{"close: null is not true", 200, `{"code":0,"close":null}`, Answer{}, ""},
 		{"a source", 200, `{"code":0,"source":"rtsp://u:p@cam/1"}`, Answer{Source: "rtsp://u:p@cam/1"}, ""},
-		{"a source that is no text", 200, `{"code":0,"source":{"url":"rtsp://cam"}}`, Answer{}, ""},
+		{"a source that is no text", 200, `{"code":0,"source":{"url":"rtsp://cam"}}`, Answer{}, "source is no text"},
 		{"a source of the greatest length", 200, `{"code":0,"source":"` + long + `"}`, Answer{Source: long}, ""},
-		{"a source that is too long", 200, `{"code":0,"source":"` + long + `x"}`, Answer{}, ""},
+		{"a source that is too long", 200, `{"code":0,"source":"` + long + `x"}`, Answer{}, "source is no text"},
 		{"fields of others", 200, `{"code":0,"close":true,"enable_hls":[1],"x":{}}`, Answer{Close: true}, ""},
 		{
 			"a reason with a URL", 200, `{"code":0,"close":true,"msg":"no rtsp://u:p@cam"}`,
@@ -85,11 +91,11 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%+v and %v", a, err)
 		case err != nil && (len(err.Error()) > 4*shown+64 || strings.ContainsAny(err.Error(), "\n\x1b\x00")):
 			t.Errorf("error %q", err)
-		case err != nil && strings.Contains(err.Error(), "://"):
+		case err != nil && quotation.MatchString(err.Error()):
 			t.Errorf("error %q shows a URL", err)
 		case a.Close && code != forbidden && (code != okay || !json.Valid(body)):
 			t.Errorf("%d %q closes", code, body)
-		case len(a.Reason) > maxReason || len(a.Source) > maxSource || strings.Contains(a.Reason, "://"):
+		case len(a.Reason) > maxReason || len(a.Source) > maxSource || quotation.MatchString(a.Reason):
 			t.Errorf("%+v", a)
 		case a.Source != "" && code != okay:
 			t.Errorf("%d brings source %q", code, a.Source)
@@ -128,5 +134,71 @@ func TestBodies(t *testing.T) {
 	}
 	if s := NewStream("hls", "cam1", "", ""); s.App != "live" || s.Stream != "cam1" || s.Path != "cam1" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestA403NeedsNoBody: the status has said it all.
+func TestA403NeedsNoBody(t *testing.T) {
+	rows := []struct {
+		name string
+		hook handle
+	}{
+		{"none", answer(403, "")},
+		{"one without an end", answer(403, strings.Repeat("x", 2*maxAnswer))},
+		{"one that breaks off", hijack("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n{")},
+		{"one that never comes", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			http.NewResponseController(w).Flush() //nolint:errcheck // the client may be gone
+			hang(w, r)
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body) //nolint:errcheck // the client may be gone
+				row.hook(w, r)
+			}))
+			t.Cleanup(srv.Close)
+			c := newClient(t, Spec{URL: srv.URL, Timeout: 300 * time.Millisecond})
+			if a, err := c.Ask(t.Context(), 0, quiet); err != nil || !a.Close {
+				t.Errorf("%+v, %v", a, err)
+			}
+			ended := ""
+			r := Rounds{Client: c, End: func(id, _ string) { ended = id }, Log: quiet}
+			r.call(t.Context(), Live{ID: "s1"})
+			if st := c.Status(); ended != "s1" || st.Failed != 0 {
+				t.Errorf("ended %q, status %+v", ended, st)
+			}
+		})
+	}
+}
+
+// TestAHookThatHangsIsSeen although who asks has less time than the hook.
+func TestAHookThatHangsIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := virtual(t, func(r *http.Request, _ []byte) (int, string, error) {
+			<-r.Context().Done()
+			return 0, "", r.Context().Err()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Ask(ctx, 0, quiet); err == nil || c.Status().Failed != 1 || c.Status().DegradedSince == nil {
+			t.Errorf("%v, %+v", err, c.Status())
+		}
+	})
+}
+
+// TestASourceThatCannotBeUsedIsTold instead of waiting for a path that comes
+// another way.
+func TestASourceThatCannotBeUsedIsTold(t *testing.T) {
+	for _, source := range []string{`{"url":"x"}`, `7`, `true`, `"` + strings.Repeat("x", maxSource+1) + `"`} {
+		if a, err := parse(Reply{200, []byte(`{"code":0,"source":` + source + `}`)}); err == nil || a != (Answer{}) {
+			t.Errorf("%.40s: %+v, %v", source, a, err)
+		}
+	}
+	for _, source := range []string{`null`, `""`} {
+		if a, err := parse(Reply{200, []byte(`{"code":0,"source":` + source + `}`)}); err != nil || a != (Answer{}) {
+			t.Errorf("%s: %+v, %v", source, a, err)
+		}
 	}
 }

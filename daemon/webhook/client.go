@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ const (
 	maxTimeout = 5 * time.Second
 	maxAnswer  = 64 << 10 // bytes
 	maxError   = 200      // bytes of what a call that failed says
+	tellEvery  = time.Minute
 )
 
 // Spec says where a hook is and how it is spoken to. It is comparable.
@@ -44,10 +46,12 @@ type Spec struct {
 type Client struct {
 	spec Spec
 	base *url.URL
-	http *http.Client
+	http *http.Transport // it follows no redirects and quotes no URL in its errors
 
-	mu     sync.Mutex // guards status
+	mu     sync.Mutex // guards what follows
 	status Status
+	told   bool      // that the hook fails
+	toldAt time.Time // last
 }
 
 // Status tells how it goes with a hook.
@@ -75,13 +79,10 @@ func NewClient(spec Spec) (*Client, error) {
 	}
 	return &Client{
 		spec: spec, base: base, status: Status{URL: media.RedactURL(spec.URL)},
-		http: &http.Client{
-			Transport: &http.Transport{
-				TLSClientConfig: trust, DisableCompression: true, ForceAttemptHTTP2: true,
-				MaxConnsPerHost: inFlight, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
-				MaxResponseHeaderBytes: maxAnswer,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		http: &http.Transport{
+			TLSClientConfig: trust, DisableCompression: true, ForceAttemptHTTP2: true,
+			MaxConnsPerHost: inFlight, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+			MaxResponseHeaderBytes: maxAnswer,
 		},
 	}, nil
 }
@@ -120,7 +121,8 @@ type Reply struct {
 var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
 
 // Post sends v as JSON to the hook's URL, with suffix added to its path. An
-// error means that there is no answer; it quotes no URL and no body.
+// error means that there is no answer, or, where Reply.Code is not 0, that its
+// body is not whole; it quotes no URL.
 func (c *Client) Post(ctx context.Context, suffix string, v any) (Reply, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -135,20 +137,26 @@ func (c *Client) Post(ctx context.Context, suffix string, v any) (Reply, error) 
 	return reply, bare(err)
 }
 
-// bare takes the URL from an error, and what follows where it quotes what the
-// server said: a status line, a Location.
+// quotation is where a text begins to quote a URL or its query, also as JSON
+// and errors may write it.
+var quotation = regexp.MustCompile(`:\\*/\\*/|\?[\w.~-]+=`)
+
+// unquoted returns text up to the first URL in it, at most limit bytes.
+func unquoted(text string, limit int) string {
+	text = strings.ToValidUTF8(text, "") // what falls out may not join the halves of a URL
+	if at := quotation.FindStringIndex(text); at != nil {
+		text = text[:at[0]]
+	}
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+}
+
+// bare bounds an error and takes out what it quotes of the answer: a status
+// line is long and holds what a server likes.
 func bare(err error) error {
-	if broken, ok := errors.AsType[*url.Error](err); ok {
-		err = broken.Err
-	}
-	if err == nil {
-		return nil
-	}
-	text, _, quotes := strings.Cut(err.Error(), "://")
-	if !quotes && len(text) <= maxError {
+	if err == nil || unquoted(err.Error(), maxError) == err.Error() {
 		return err
 	}
-	return errors.New(strings.ToValidUTF8(text[:min(len(text), maxError)], ""))
+	return errors.New(unquoted(err.Error(), maxError))
 }
 
 func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, error) {
@@ -169,7 +177,7 @@ func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, e
 		req.Header.Set("Camrelay-Timestamp", stamp)
 		req.Header.Set("Camrelay-Signature", "sha256="+sign(c.spec.Secret, stamp, body))
 	}
-	res, err := c.http.Do(req)
+	res, err := c.http.RoundTrip(req)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -189,24 +197,28 @@ func sign(secret media.Secret, stamp string, body []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// note enters how a call went, and tells whether the hook has begun to fail or
-// to work again with it.
-func (c *Client) note(err error) (turned bool) {
+// note enters how a call went, and tells whether people are to be told that the
+// hook fails or works again: not for each turn of one that fails now and then.
+func (c *Client) note(err error) (news bool) {
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.status.DegradedSince != nil
 	if err == nil {
 		c.status.Delivered++
 		c.status.DegradedSince = nil
-		return was
+		news, c.told = c.told, false
+		return news
 	}
 	c.status.Failed++
 	c.status.LastError = err.Error()
-	if !was {
-		now := time.Now()
+	if c.status.DegradedSince == nil {
 		c.status.DegradedSince = &now
 	}
-	return !was
+	if c.told || now.Sub(c.toldAt) < tellEvery {
+		return false
+	}
+	c.told, c.toldAt = true, now
+	return true
 }
 
 func (c *Client) drop(n uint64) {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -110,7 +111,7 @@ func TestAskOfAFaultyHookDecidesNothing(t *testing.T) {
 		{"it says HTML", answer(200, "<html><body>Welcome to nginx"), `no JSON object: "<html><body>Welcome to nginx"`},
 		{"it says nothing", answer(200, ""), `no JSON object: ""`},
 		{"it redirects to itself", redirect("/again?key=" + urlSecret), "the hook answers 307"},
-		{"it redirects to nonsense", redirect("http://user:" + urlSecret + "@[::1%/"), "failed to parse Location"},
+		{"it redirects to nonsense", redirect("http://user:" + urlSecret + "@[::1%/"), "the hook answers 307"},
 		{
 			"it breaks off in the middle", hijack("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"code\":0,\"close\":true}"),
 			"unexpected EOF",
@@ -296,5 +297,44 @@ func TestStatusTellsOutageAndRecovery(t *testing.T) {
 	cancel()
 	if _, err := c.Ask(gone, 0, quiet); !errors.Is(err, context.Canceled) || c.Status().Failed != 2 {
 		t.Errorf("who asks is gone: %v, %+v", err, c.Status())
+	}
+}
+
+// TestAnErrorTellsNoSecretOfTheAnswer: what a hook sends back may quote its own
+// URL, or the credentials of a camera.
+func TestAnErrorTellsNoSecretOfTheAnswer(t *testing.T) {
+	const camera = "admin:camera-pass"
+	rows := []struct {
+		name string
+		hook handle
+	}{
+		{
+			"PHP: a warning after a source with escaped slashes",
+			answer(200, `{"code":0,"source":"rtsp:\/\/`+camera+"@c\"}\nWarning"),
+		},
+		{"a source in an answer that breaks off", answer(200, `{"code":0,"source":"rtsp://`+camera)},
+		{"a page that names its address", answer(200, "<p>POST /hook?key="+urlSecret)},
+		{"a redirect that cannot be parsed", redirect("/%zz?key=" + urlSecret)},
+		{"a redirect to a URL that cannot be parsed", redirect("http://" + camera + "@[::1%/?key=" + urlSecret)},
+		{"a status line that names the address", hijack("POST /hook?key=" + urlSecret + " what?\r\n\r\n")},
+		{"a status line with an escaped URL", hijack(`rtsp:\/\/` + camera + "\r\n\r\n")},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(row.hook))
+			t.Cleanup(srv.Close)
+			var log bytes.Buffer
+			c := newClient(t, Spec{URL: srv.URL + "/hook"})
+			_, err := c.Ask(t.Context(), 0, slog.New(slog.NewTextHandler(&log, nil)))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			seen := fmt.Sprintf("%v %+v %s", err, c.Status(), &log)
+			for _, secret := range []string{"camera-pass", urlSecret[:8]} {
+				if strings.Contains(seen, secret) {
+					t.Errorf("%q is in %s", secret, seen)
+				}
+			}
+		})
 	}
 }

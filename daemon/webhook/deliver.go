@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +14,7 @@ import (
 const (
 	firstRetry = time.Second
 	lastRetry  = time.Minute
+	maxTries   = 5                      // of an event that the hook refuses
 	flushTime  = 500 * time.Millisecond // for what is left when the daemon stops
 )
 
@@ -25,6 +25,7 @@ type Deliverer struct {
 	cursor *Cursor
 	types  []string
 	log    *slog.Logger
+	pause  time.Duration // before the last try; 0: the one before went well
 }
 
 // NewDeliverer returns a Deliverer of what is appended to events from now on.
@@ -72,9 +73,10 @@ func Matches(types []string, typ string) bool {
 	})
 }
 
-// deliver posts e until the hook takes it, the log has lost it, or ctx is done.
+// deliver posts e until the hook takes it, has refused it maxTries times, the
+// log has lost it, or ctx is done.
 func (d *Deliverer) deliver(ctx context.Context, e Event) error {
-	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+	for try := 1; ; try++ {
 		err := d.post(ctx, e)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -83,13 +85,20 @@ func (d *Deliverer) deliver(ctx context.Context, e Event) error {
 			d.turned(err)
 		}
 		if err == nil {
+			d.pause = 0
+			return nil
+		}
+		if isRefusal(err) && try == maxTries {
+			d.client.drop(1)
+			d.log.Warn("a hook refuses an event, it is lost to it", "hook", d.client.Status().URL, "event", e.ID, "err", err)
 			return nil
 		}
 		if d.cursor.behind() >= held {
 			d.client.drop(1)
 			return nil
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause))
+		d.pause = max(firstRetry, min(2*d.pause, lastRetry))
+		timer := time.NewTimer(d.pause/2 + rand.N(d.pause))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -97,6 +106,13 @@ func (d *Deliverer) deliver(ctx context.Context, e Event) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// isRefusal tells an answer that speaks of the event from one that speaks of
+// the hook, to which events can still be delivered when it has been mended.
+func isRefusal(err error) bool {
+	status, ok := errors.AsType[statusError](err)
+	return ok && (status == 400 || status == 413 || status == 422)
 }
 
 func (d *Deliverer) turned(err error) {
@@ -115,7 +131,7 @@ func (d *Deliverer) post(ctx context.Context, e Event) error {
 	case err != nil:
 		return err
 	case reply.Code/100 != 2:
-		return fmt.Errorf("the hook answers %d", reply.Code)
+		return statusError(reply.Code)
 	}
 	return nil
 }

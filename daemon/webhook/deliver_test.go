@@ -35,11 +35,11 @@ func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) {
 // virtual returns a client of a hook without sockets.
 func virtual(t *testing.T, hook tripper) *Client {
 	t.Helper()
-	c, err := NewClient(Spec{URL: "http://hook.test/base"})
+	c, err := NewClient(Spec{URL: "virtual://hook.test/base"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.http.Transport = hook
+	c.http.RegisterProtocol("virtual", hook)
 	return c
 }
 
@@ -197,5 +197,35 @@ func TestLongAnswerToAnEvent(t *testing.T) {
 		if err := d.post(t.Context(), Event{}); (err == nil) != want {
 			t.Errorf("%d: %v", code, err)
 		}
+	}
+}
+
+// TestOneRefusedEventHoldsUpNoOthers: a hook may not like an event, whatever
+// else it takes.
+func TestOneRefusedEventHoldsUpNoOthers(t *testing.T) {
+	for _, code := range []int{400, 413, 422} {
+		synctest.Test(t, func(t *testing.T) {
+			var in inbox
+			asked := 0
+			c := virtual(t, func(r *http.Request, body []byte) (int, string, error) {
+				if strings.Contains(string(body), `"e2"`) {
+					asked++
+					return code, "", nil
+				}
+				return in.take(r, body)
+			})
+			l := NewLog()
+			stop := run(NewDeliverer(c, l, "", quiet).Run)
+			synctest.Wait()
+			fill(l, 1, 4)
+			pass(5 * time.Minute)
+			if got := strings.Join(in.types, " "); got != "e1 e3 e4" || asked != maxTries {
+				t.Errorf("%d: delivered %s, e2 was tried %d times", code, got, asked)
+			}
+			if st := c.Status(); st.Dropped != 1 || st.DegradedSince != nil {
+				t.Errorf("%d: status %+v", code, st)
+			}
+			stop() //nolint:errcheck // it is context.Canceled
+		})
 	}
 }

@@ -16,5 +16,10 @@
 // as the key. A receiver compares it in constant time and refuses timestamps
 // that are some minutes off.
 //
+// An event may come twice, with the same id: where its answer was lost, or the
+// daemon stopped meanwhile. Events come in order. One that the hook answers with
+// 400, 413 or 422 is tried a few times and given up; all others wait until the
+// hook takes them, the oldest for no longer than the Log holds them.
+//
 // All methods may be called from any goroutine; each Run is called once.
 package webhook

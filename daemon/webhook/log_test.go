@@ -116,6 +116,18 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+func TestKnows(t *testing.T) {
+	l := NewLog()
+	fill(l, 1, held+5)
+	for id, want := range map[string]bool{
+		l.id(1): true, l.id(held + 5): true, l.id(held + 6): false, l.id(0): false, "0": false, "": false, "x-3": false,
+	} {
+		if l.Knows(id) != want {
+			t.Errorf("%q: %v", id, !want)
+		}
+	}
+}
+
 func BenchmarkAppend(b *testing.B) {
 	l := NewLog()
 	fill(l, 0, held)

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -150,13 +149,13 @@ func (r *Rounds) call(ctx context.Context, live Live) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err == nil && reply.Code == forbidden {
+	if reply.Code == forbidden {
 		r.Client.note(nil)
 		r.End(live.ID, "the hook on_keepalive says 403")
 		return
 	}
 	if err == nil && reply.Code/100 != 2 {
-		err = fmt.Errorf("the hook answers %d", reply.Code)
+		err = statusError(reply.Code)
 	}
 	if r.Client.note(err) {
 		if err != nil {

@@ -1,9 +1,11 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -268,6 +270,28 @@ func TestRoundsBoundTheirCalls(t *testing.T) {
 		}
 		if err == nil || hanging != 0 {
 			t.Errorf("Run returns %v with %d calls under way", err, hanging)
+		}
+	})
+}
+
+// TestAHookThatFailsNowAndThenDoesNotFillTheLog, as it would with a line at
+// each turn.
+func TestAHookThatFailsNowAndThenDoesNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(60, func(_ *http.Request, one Live) (int, error) {
+			if len(one.ID)%2 == 0 {
+				return 500, nil
+			}
+			return 200, nil
+		})
+		var log bytes.Buffer
+		r := c.rounds(t)
+		r.Log = slog.New(slog.NewTextHandler(&log, nil))
+		stop := run(r.Run)
+		pass(10 * time.Minute)
+		stop() //nolint:errcheck // it is context.Canceled
+		if n := strings.Count(log.String(), "\n"); n < 2 || n > 2*11 {
+			t.Errorf("%d lines in 10 minutes", n)
 		}
 	})
 }
