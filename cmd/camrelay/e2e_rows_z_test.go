@@ -92,6 +92,28 @@ func TestZ4_TheHookIsAskedAgain(t *testing.T) {
 	eventually(t, 10*time.Second, "the hook's word closes it", func() error { return more(cam.requests("TEARDOWN"), 0) })
 }
 
+// playMany plays url n times at once, each until it has a picture, and returns
+// how each try ended.
+func playMany(t *testing.T, n int, url string) (errs []error) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			v, err := playRTSP(url)
+			if err == nil {
+				eventually(t, 20*time.Second, "a picture", func() error { return more(int(v.bytes.Load()), 1000) })
+				v.cut()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
 func TestZ6_Z7_UnknownPathsAreAskedForOnce(t *testing.T) {
 	const readers = 20
 	cam := startFakeCam(t)
@@ -108,26 +130,8 @@ func TestZ6_Z7_UnknownPathsAreAskedForOnce(t *testing.T) {
 	asked := func(stream string) int {
 		return len(hook.calls(func(c hookCall) bool { return c.body["stream"] == stream }))
 	}
-	run := func(url string) (errs []error) {
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		for range readers {
-			wg.Go(func() {
-				v, err := playRTSP(url)
-				if err == nil {
-					eventually(t, 20*time.Second, "a picture", func() error { return more(int(v.bytes.Load()), 1000) })
-					v.cut()
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
-			})
-		}
-		wg.Wait()
-		return errs
-	}
 	began := time.Now()
-	for _, err := range run(b.rtsp("lazy")) {
+	for _, err := range playMany(t, readers, b.rtsp("lazy")) {
 		if err != nil {
 			t.Errorf("Z6: %v", err)
 		}
@@ -137,7 +141,7 @@ func TestZ6_Z7_UnknownPathsAreAskedForOnce(t *testing.T) {
 		t.Errorf("Z6: %d calls, %d connections, want one each", n, plays)
 	}
 	began = time.Now()
-	for _, err := range run(b.rtsp("dead")) {
+	for _, err := range playMany(t, readers, b.rtsp("dead")) {
 		if err == nil || !strings.Contains(err.Error(), "503") {
 			t.Errorf("Z6: a dead camera: %v", err)
 		}
