@@ -55,15 +55,18 @@ var rooms = []room{
 	{"media/mediatest", "media media/codec media/hub", "every room's tests import it, so it imports only nouns"},
 
 	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
-	{"media/hls", "media media/hub media/fmp4 media/mpegts media/codec media/hls/playlist", mediaHeight},
+	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/hls/playlist", mediaHeight},
 	{"media/hls/playlist", "media", "it formats text"},
 	{"media/dash", "media media/hub media/fmp4 media/codec", mediaHeight},
 	{"media/rtspd", "media media/hub media/codec media/depay", mediaHeight},
-	{"media/httplive", "media media/hub media/mpegts media/flv media/codec", mediaHeight},
-	{"media/rtmp", "media media/hub media/flv media/codec media/audio media/trust", mediaHeight},
-	{"media/srt", "media media/hub media/mpegts media/codec media/audio", mediaHeight},
+	{"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec", mediaHeight},
+	{"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust", mediaHeight},
+	{"media/rtsppush", "media media/hub media/codec media/trust", mediaHeight},
+	{"media/rtmp", "media media/hub media/flv media/feed media/codec media/trust", mediaHeight},
+	{"media/srt", "media media/hub media/mpegts media/feed media/codec", mediaHeight},
 
-	{"media/audio", "media media/codec", "it turns units into units"},
+	{"media/feed", "media media/hub media/mpegts media/flv", "it keeps the logs that several protocols share"},
+	{"media/audio", "media media/hub media/codec", "a stream in, a view of it with other audio out"},
 	{"media/fmp4", "media media/codec", muxer},
 	{"media/mpegts", "media media/codec", muxer},
 	{"media/flv", "media media/codec", muxer},
@@ -97,7 +100,8 @@ type door struct {
 
 var doors = []door{
 	{
-		"github.com/bluenviron/gortsplib/v4", "media/camera media/rtspd media/depay media/testcam media/mediatest", "",
+		"github.com/bluenviron/gortsplib/v4",
+		"media/camera media/rtspd media/rtsppush media/depay media/testcam media/mediatest", "",
 		"RTSP is spoken where cameras and viewers are",
 	},
 	{
@@ -114,7 +118,8 @@ var doors = []door{
 	{"github.com/google/uuid", "daemon/session daemon/keepalive", "", "sessions and leases are named where they are made"},
 	{"github.com/coreos/go-systemd/v22", "systemd hal/...", "", "systemd is spoken to in one room"},
 	{
-		"github.com/pion/rtp", "media/camera media/rtspd media/depay media/testcam media/mediatest", "media/timeline",
+		"github.com/pion/rtp",
+		"media/camera media/rtspd media/rtsppush media/depay media/testcam media/mediatest", "media/timeline",
 		"RTP ends where units begin",
 	},
 	{
@@ -123,6 +128,7 @@ var doors = []door{
 	},
 	{"github.com/pion/sdp/v3", "media/camera media/rtspd", "", "SDP belongs to an RTSP session"},
 	{"golang.org/x/crypto", "daemon/auth", "", "passwords are compared in one room"},
+	{"github.com/gen2brain/aac-go", "media/audio", "", "sound is encoded in one room"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
 		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt",
