@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -64,17 +65,9 @@ const leaseRetry = 50 * time.Millisecond
 // the configuration has a hold-off. Who wants it to end for good removes it.
 const leasePause = time.Minute
 
-// leaseName is a keepalive for people.
+// leaseName is a keepalive for people. Who comes by the unix socket has no address.
 func leaseName(l keepalive.Lease) string {
-	switch {
-	case l.Label != "":
-		return l.Label
-	case l.Name != "":
-		return l.Name
-	case l.CreatorUser != "":
-		return l.CreatorUser
-	}
-	return l.CreatorIP
+	return "keepalive of " + cmp.Or(l.Label, l.Name, l.CreatorUser, l.CreatorIP, "the box itself")
 }
 
 // Health implements keepalive.Paths.
