@@ -7,5 +7,5 @@
 // and may be shared.
 //
 // Specification: Adobe Flash Video File Format 10.1, Annex E; Enhanced RTMP v2
-// for H.265.
+// for H.265 and Opus.
 package flv

@@ -29,14 +29,14 @@ func mux(m *flv.Muxer, units []*media.Unit) []flv.Tag {
 
 func muxerOf(t testing.TB, c *mediatest.Clip) *flv.Muxer {
 	t.Helper()
-	video, audio, _ := flv.Choose(c.Tracks, true)
+	video, audio, _ := flv.Choose(c.Tracks, flv.EnhancedHEVC)
 	return flv.New(flv.Config{Video: video, Audio: audio, Encoder: "camrelay/test", Bitrate: 1_000_000})
 }
 
 // file writes tags as an FLV file and returns its path.
 func file(t *testing.T, c *mediatest.Clip, tags []flv.Tag) string {
 	t.Helper()
-	video, audio, _ := flv.Choose(c.Tracks, true)
+	video, audio, _ := flv.Choose(c.Tracks, flv.EnhancedHEVC)
 	b := flv.AppendFileHeader(nil, video != nil, audio != nil)
 	for i := range tags {
 		b = tags[i].AppendTag(b)
@@ -275,11 +275,11 @@ func TestChooseTellsWhatIsLeftOut(t *testing.T) {
 		{Kind: media.KindAudio, Codec: media.CodecAAC},
 		{Kind: media.KindApplication},
 	}
-	video, audio, omitted := flv.Choose(tracks, false)
+	video, audio, omitted := flv.Choose(tracks, 0)
 	if video != tracks[1] || audio != tracks[3] || len(omitted) != 4 {
 		t.Errorf("chose %v and %v, left out %v", video, audio, omitted)
 	}
-	if video, _, _ = flv.Choose(tracks, true); video != tracks[0] {
+	if video, _, _ = flv.Choose(tracks, flv.EnhancedHEVC); video != tracks[0] {
 		t.Errorf("with Enhanced RTMP the first video track is %v", video)
 	}
 }

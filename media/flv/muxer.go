@@ -11,6 +11,7 @@ import (
 // Config says what a Muxer muxes.
 type Config struct {
 	Video, Audio *media.Track // as Choose returns them; nil for none
+	Extras       Extras       // as given to Choose; it tells H.265 by FourCC from H.265 by codec id 12
 	Encoder      string       // name and version of this program, for the metadata
 	Bitrate      float64      // bit/s of video as measured; 0 if not known
 }
@@ -146,7 +147,7 @@ func (m *Muxer) tag(l *lane, out []Tag) []Tag {
 	if l == &m.audio {
 		return append(out, audioTag(u, ts))
 	}
-	if g := videoTag(u, ts, milliseconds(u.PTS-m.base)-ts); len(g.Data) > 0 {
+	if g := m.videoTag(u, ts, milliseconds(u.PTS-m.base)-ts); len(g.Data) > 0 {
 		out = append(out, g)
 	}
 	return out
@@ -160,7 +161,7 @@ func (m *Muxer) begin(out []Tag) []Tag {
 			continue
 		}
 		l.record = record(l.track)
-		out = append(out, header(l.track, l.record, 0))
+		out = append(out, m.header(l.track, l.record, 0))
 	}
 	return out
 }
@@ -177,7 +178,7 @@ func (m *Muxer) change(l *lane, t *media.Track, out []Tag) []Tag {
 	if old.Width != t.Width || old.Height != t.Height || old.SampleRate != t.SampleRate || old.Channels != t.Channels {
 		out = append(out, m.metadata(l.last))
 	}
-	return append(out, header(t, r, l.last))
+	return append(out, m.header(t, r, l.last))
 }
 
 // record returns what describes the track to a decoder.
@@ -187,6 +188,8 @@ func record(t *media.Track) []byte {
 		return avcRecord(t)
 	case media.CodecH265:
 		return hevcRecord(t)
+	case media.CodecOpus:
+		return opusHead(t)
 	}
 	return t.AudioConfig
 }
@@ -196,66 +199,6 @@ func record(t *media.Track) []byte {
 func milliseconds(d time.Duration) int64 {
 	return int64((d + time.Millisecond/2) / time.Millisecond)
 }
-
-// Codec ids and packet types (§E.4.2.1, §E.4.3.1; Enhanced RTMP v2).
-const (
-	avc      = 7
-	aac      = 10 // SoundFormat; rate, size and type beside it are fixed for AAC: 0xaf
-	aacFlags = aac<<4 | 0x0f
-	extended = 0x80
-
-	sequenceHeader = 0
-	codedFrames    = 1
-	codedFramesX   = 3 // composition time 0
-
-	keyFrame   = 1 << 4
-	interFrame = 2 << 4
-)
-
-// hvc1 is the FourCC of H.265.
-const hvc1 = "hvc1"
-
-// header returns the tag of a sequence header.
-func header(t *media.Track, record []byte, ts int64) Tag {
-	g := Tag{Type: Video, Timestamp: uint32(ts), Header: true, Data: [][]byte{record}}
-	switch t.Codec {
-	case media.CodecH264:
-		g.set(keyFrame|avc, sequenceHeader, 0, 0, 0)
-	case media.CodecH265:
-		g.set(extended|keyFrame|sequenceHeader, hvc1[0], hvc1[1], hvc1[2], hvc1[3])
-	default:
-		g.Type = Audio
-		g.set(aacFlags, sequenceHeader)
-	}
-	return g
-}
-
-func audioTag(u *media.Unit, ts int64) Tag {
-	g := Tag{Type: Audio, Timestamp: uint32(ts), Data: u.Data}
-	g.set(aacFlags, codedFrames)
-	return g
-}
-
-func videoTag(u *media.Unit, ts, cts int64) Tag {
-	g := Tag{Type: Video, Timestamp: uint32(ts), Key: u.Key, Prefixed: true, Data: payload(u)}
-	frame := byte(interFrame)
-	if u.Key {
-		frame = keyFrame
-	}
-	cts = min(max(cts, 0), 1<<23-1) // SI24
-	c2, c1, c0 := byte(cts>>16), byte(cts>>8), byte(cts)
-	switch {
-	case u.Track.Codec == media.CodecH264:
-		g.set(frame|avc, codedFrames, c2, c1, c0)
-	case cts == 0:
-		g.set(extended|frame|codedFramesX, hvc1[0], hvc1[1], hvc1[2], hvc1[3])
-	default:
-		g.set(extended|frame|codedFrames, hvc1[0], hvc1[1], hvc1[2], hvc1[3], c2, c1, c0)
-	}
-	return g
-}
-
-func (t *Tag) set(head ...byte) { t.n = uint8(copy(t.head[:], head)) }
 
 // payload returns the NAL units of u without those that have no place in a
 // sample: delimiters and filler say nothing, the track's parameter sets stand
@@ -293,17 +236,13 @@ func (m *Muxer) metadata(ts int64) Tag {
 		if t.FrameRate > 0 {
 			a = append(a, Property{"framerate", t.FrameRate})
 		}
-		id := float64(avc)
-		if t.Codec == media.CodecH265 {
-			id = float64('h'<<24 | 'v'<<16 | 'c'<<8 | '1')
-		}
-		a = append(a, Property{"videocodecid", id})
+		a = append(a, Property{"videocodecid", m.codecID(t)})
 		if m.cfg.Bitrate > 0 {
 			a = append(a, Property{"videodatarate", float64(int(m.cfg.Bitrate / 1000))})
 		}
 	}
 	if t := m.audio.track; t != nil {
-		a = append(a, Property{"audiocodecid", float64(aac)}, Property{"audiosamplerate", float64(t.SampleRate)},
+		a = append(a, Property{"audiocodecid", m.codecID(t)}, Property{"audiosamplerate", float64(t.SampleRate)},
 			Property{"audiosamplesize", 16.0}, Property{"audiochannels", float64(t.Channels)},
 			Property{"stereo", t.Channels > 1})
 	}

@@ -64,3 +64,12 @@ func appendSet(b, set []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(set)))
 	return append(b, set...)
 }
+
+// opusHead returns the identification header of Opus in one or two channels
+// (RFC 7845 §5.1), which Enhanced RTMP takes for its sequence header.
+func opusHead(t *media.Track) []byte {
+	const version, fullRate = 1, 48000
+	b := append([]byte("OpusHead"), version, byte(max(1, t.Channels)), 0, 0) // no pre-skip: a live stream has no beginning
+	b = binary.LittleEndian.AppendUint32(b, fullRate)
+	return append(b, 0, 0, 0) // gain, mapping family
+}

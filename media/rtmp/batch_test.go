@@ -108,7 +108,7 @@ func FuzzBatch(f *testing.F) {
 
 func BenchmarkBatch(b *testing.B) {
 	clip := mediatest.MakeClip(b, mediatest.H264Large)
-	video, audio, _ := flv.Choose(clip.Tracks, false)
+	video, audio, _ := flv.Choose(clip.Tracks, 0)
 	mux := flv.New(flv.Config{Video: video, Audio: audio})
 	var tags []flv.Tag
 	size := 0

@@ -77,7 +77,7 @@ func (s Spec) tracks(ctx context.Context, st *hub.Stream, log *slog.Logger) (vid
 			seen = seen || t.Kind == media.KindVideo
 		}
 	}
-	video, audio, omitted := flv.Choose(wanted, true)
+	video, audio, omitted := flv.Choose(wanted, flv.EnhancedHEVC)
 	if video == nil && (seen || audio == nil) {
 		text := []string{"the camera has nothing that RTMP can carry"}
 		for _, o := range omitted {
