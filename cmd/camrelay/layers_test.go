@@ -58,11 +58,10 @@ var rooms = []room{
 	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/hls/playlist", mediaHeight},
 	{"media/hls/playlist", "media", "it formats text"},
 	{"media/dash", "media media/hub media/fmp4 media/codec", mediaHeight},
-	{"media/rtspd", "media media/hub media/codec media/depay", mediaHeight},
+	{"media/rtspd", "media media/hub media/codec media/depay media/trust media/upstream", mediaHeight},
 	{"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec", mediaHeight},
 	{"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust", mediaHeight},
-	{"media/rtsppush", "media media/hub media/codec media/trust", mediaHeight},
-	{"media/rtmp", "media media/hub media/flv media/feed media/codec media/trust", mediaHeight},
+	{"media/rtmp", "media media/hub media/flv media/feed media/codec media/trust media/upstream", mediaHeight},
 	{"media/srt", "media media/hub media/mpegts media/feed media/codec", mediaHeight},
 
 	{"media/feed", "media media/hub media/mpegts media/flv", "it keeps the logs that several protocols share"},
@@ -73,6 +72,7 @@ var rooms = []room{
 	{"media/depay", "media media/codec media/timeline", "it turns packets into units and knows no reader"},
 	{"media/timeline", "media", "it compares stamps"},
 	{"media/codec", "media", "it knows bits"},
+	{"media/upstream", "media media/trust", "it connects and speaks no protocol"},
 	{"media/trust", "media", "it judges certificates and dials nobody"},
 	{"media/hub", "media", "the log knows neither codec nor protocol"},
 	{"media", "", "the nouns stand below everything"},
@@ -101,7 +101,7 @@ type door struct {
 var doors = []door{
 	{
 		"github.com/bluenviron/gortsplib/v4",
-		"media/camera media/rtspd media/rtsppush media/depay media/testcam media/mediatest", "",
+		"media/camera media/rtspd media/depay media/testcam media/mediatest", "",
 		"RTSP is spoken where cameras and viewers are",
 	},
 	{
@@ -119,7 +119,7 @@ var doors = []door{
 	{"github.com/coreos/go-systemd/v22", "systemd hal/...", "", "systemd is spoken to in one room"},
 	{
 		"github.com/pion/rtp",
-		"media/camera media/rtspd media/rtsppush media/depay media/testcam media/mediatest", "media/timeline",
+		"media/camera media/rtspd media/depay media/testcam media/mediatest", "media/timeline",
 		"RTP ends where units begin",
 	},
 	{
@@ -131,7 +131,8 @@ var doors = []door{
 	{"github.com/gen2brain/aac-go", "media/audio", "", "sound is encoded in one room"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
-		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt",
+		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt " +
+			"media/upstream",
 		"", "few rooms talk to the kernel",
 	},
 }

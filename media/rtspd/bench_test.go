@@ -24,7 +24,7 @@ func BenchmarkWrite(b *testing.B) {
 	for name, channel := range map[string]byte{"tcp as is": 0, "tcp other channel": 4} {
 		b.Run(name, func(b *testing.B) {
 			v := newBenchViewer(channel)
-			v.out = &tcpSender{conn: tcpToNowhere(b)}
+			v.out = &tcpSender{wire: tcpToNowhere(b)}
 			writeOften(b, v, &picture, now)
 		})
 	}
@@ -53,7 +53,7 @@ func BenchmarkWrite(b *testing.B) {
 
 func newBenchViewer(channel byte) *viewer {
 	return &viewer{
-		sub: &hub.Subscription{Stream: hub.NewStream("gate")}, counts: &counts{}, epoch: time.Now(),
+		stream: hub.NewStream("gate"), taken: func(int64, int, uint64) {}, epoch: time.Now(),
 		lanes: []lane{{up: true, began: true, track: video, channel: channel, clock: clock{rate: 90000}}},
 	}
 }
@@ -70,7 +70,7 @@ func writeOften(b *testing.B, v *viewer, e *media.Packets, now time.Time) {
 }
 
 // tcpToNowhere returns a connection to somebody who reads and throws away.
-func tcpToNowhere(b *testing.B) *conn {
+func tcpToNowhere(b *testing.B) *wire {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -88,5 +88,5 @@ func tcpToNowhere(b *testing.B) *conn {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { c.Close(); l.Close(); wg.Wait() })
-	return &conn{TCPConn: c.(*net.TCPConn), release: func() {}, timeout: defaultTimeout}
+	return newWire(c.(*net.TCPConn), defaultTimeout)
 }

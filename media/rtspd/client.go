@@ -2,6 +2,7 @@ package rtspd
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -167,16 +168,20 @@ func (c *client) begin() bool {
 	}
 	s := c.handler.server
 	p := &playing{done: make(chan struct{})}
+	sub := c.sub
 	p.viewer = viewer{
-		sub: c.sub, name: "rtsp " + c.conn.RemoteAddr().String(),
-		lanes: c.lanes, mode: c.mode, counts: &s.counts,
+		stream: sub.Stream, name: "rtsp " + c.conn.RemoteAddr().String(), lanes: c.lanes, mode: c.mode,
+		taken: func(bytes int64, _ int, lost uint64) {
+			sub.Sent.Add(uint64(bytes))
+			s.counts.lost.Add(int64(lost))
+		},
 	}
 	if slices.ContainsFunc(c.lanes, func(l lane) bool { return l.began }) {
 		// Resumed: what is cached begins before what the player has had.
 		p.mode = startLive
 	}
 	if *c.session.SetuppedTransport() == gortsplib.TransportTCP {
-		p.out = &tcpSender{conn: c.conn}
+		p.out = &tcpSender{wire: c.conn.wire}
 	} else {
 		p.paced = true
 		p.out = newUDPSender(s.rtp, s.rtcp, func(n int) { s.counts.lost.Add(int64(n)) })
@@ -194,8 +199,14 @@ func (c *client) start(p *playing) {
 	}
 	ctx, cancel := context.WithCancelCause(c.sub.Context)
 	p.started, p.cancel = true, cancel
+	counts := &c.handler.server.counts
 	c.handler.viewers.Go(func() {
+		counts.readers.Add(1)
 		err := p.run(ctx)
+		counts.readers.Add(-1)
+		if errors.Is(err, errSlow) {
+			counts.slow.Add(1)
+		}
 		close(p.done)
 		if ctx.Err() == nil {
 			c.close(err)

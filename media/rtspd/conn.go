@@ -1,6 +1,7 @@
 package rtspd
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -8,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -23,16 +22,6 @@ const (
 	pausedTimeout = 65 * time.Second
 	// lingerTimeout is how long a client may take to close after its session has ended.
 	lingerTimeout = 2 * time.Second
-	// rearm is the part of the write timeout after which the deadline is moved:
-	// once per write would cost a timer each.
-	rearm = 8
-	// chunk is the most that one write hands to the kernel, so that a deadline
-	// means no progress rather than a large group of pictures.
-	chunk = 256 << 10
-	// unsent bounds what waits in the kernel behind what is on its way. Without
-	// it a viewer on a slow line would be several MB behind before it is
-	// noticed, and for ever.
-	unsent = 256 << 10
 )
 
 // listener limits connections and wraps them.
@@ -41,6 +30,7 @@ type listener struct {
 	counts      *counts
 	max, maxOne int
 	timeout     time.Duration
+	tls         *tls.Config   // nil: plain
 	closed      chan struct{} // closed by Close
 	once        sync.Once     // closes closed
 
@@ -51,7 +41,8 @@ type listener struct {
 
 func newListener(l *net.TCPListener, cfg Config, n *counts) *listener {
 	return &listener{
-		TCPListener: l, counts: n, max: cfg.MaxConns, maxOne: cfg.MaxConnsFrom, timeout: cfg.WriteTimeout,
+		TCPListener: l, counts: n, max: cfg.MaxConns, maxOne: cfg.MaxConnsFrom,
+		timeout: cfg.WriteTimeout, tls: cfg.TLS,
 		closed: make(chan struct{}), from: make(map[netip.Addr]int),
 	}
 }
@@ -93,7 +84,10 @@ func (l *listener) admit(tc *net.TCPConn) *conn {
 	if !l.enter(addr) {
 		return nil
 	}
-	c := &conn{TCPConn: tc, timeout: l.timeout, release: sync.OnceFunc(func() { l.leave(addr) })}
+	c := &conn{wire: newWire(tc, l.timeout), release: sync.OnceFunc(func() { l.leave(addr) })}
+	if l.tls != nil {
+		c.Conn = tls.Server(tc, l.tls) // who reads first shakes hands
+	}
 	c.limitUnsent()
 	c.idle(requestTimeout)
 	return c
@@ -121,25 +115,19 @@ func (l *listener) leave(addr netip.Addr) {
 }
 
 // conn is a control connection, and the way of media for a viewer over TCP.
-// gortsplib reads from it and writes its responses to it; its deadlines are
-// ours alone.
+// gortsplib reads from it and writes its responses to it.
 type conn struct {
-	*net.TCPConn
-	release func()
-	timeout time.Duration // of writes
-	in      inbound       // belongs to the reading goroutine
-	lost    atomic.Value  // of error: why nothing more could be read
+	*wire
 
-	mu     sync.Mutex // guards writing, so that frames stay whole, and what follows
-	armed  time.Time  // when the deadline was set
-	vector net.Buffers
-	after  func() // called once the next response has left
+	release func()
+	in      inbound      // belongs to the reading goroutine
+	lost    atomic.Value // of error: why nothing more could be read
 }
 
 // Read returns requests only.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
-		n, err := c.TCPConn.Read(b)
+		n, err := c.Conn.Read(b)
 		if err != nil && !errors.Is(err, net.ErrClosed) {
 			c.lost.CompareAndSwap(nil, lostError{err})
 		}
@@ -165,98 +153,17 @@ func (c *conn) why() error {
 	return errClosed
 }
 
-// Write sends a response of gortsplib's.
-func (c *conn) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	c.arm(time.Now())
-	n, err := c.TCPConn.Write(b)
-	after := c.after
-	c.after = nil
-	c.mu.Unlock()
-	if after != nil && err == nil {
-		after()
-	}
-	return n, err
-}
-
-// afterResponse has f called when the response that is about to be written is
-// with the kernel.
-func (c *conn) afterResponse(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.after = f
-}
-
-// writeMedia sends frames with as few system calls as possible. It overwrites bufs.
-func (c *conn) writeMedia(bufs net.Buffers, now time.Time) (n int64, err error) {
-	for len(bufs) > 0 && err == nil {
-		part, size := bufs, 0
-		for i, b := range bufs {
-			if size += len(b); size >= chunk {
-				part = bufs[:i+1]
-				break
-			}
-		}
-		bufs = bufs[len(part):]
-		m, e := c.writePart(part, now)
-		n, err = n+m, e
-		if len(bufs) > 0 {
-			now = time.Now()
-		}
-	}
-	return n, err
-}
-
-func (c *conn) writePart(part net.Buffers, now time.Time) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.arm(now)
-	if len(part) == 1 {
-		n, err := c.TCPConn.Write(part[0])
-		return int64(n), err
-	}
-	c.vector = part // a local would be allocated for each call
-	return c.vector.WriteTo(c.TCPConn)
-}
-
-// arm moves the write deadline. mu is held.
-func (c *conn) arm(now time.Time) {
-	if now.Sub(c.armed) < c.timeout/rearm {
-		return
-	}
-	c.armed = now
-	// It fails only on a closed connection, which the write will tell.
-	_ = c.TCPConn.SetWriteDeadline(now.Add(c.timeout))
-}
-
 // idle closes the connection unless it is called again within d; 0 is for ever.
 func (c *conn) idle(d time.Duration) {
 	var t time.Time
 	if d > 0 {
 		t = time.Now().Add(d)
 	}
-	_ = c.TCPConn.SetReadDeadline(t)
+	_ = c.tcp.SetReadDeadline(t)
 }
 
 // Close closes the connection. It may be called more than once.
 func (c *conn) Close() error {
 	c.release()
-	return c.TCPConn.Close()
-}
-
-// The library's deadlines would undo ours.
-
-func (c *conn) SetDeadline(time.Time) error      { return nil }
-func (c *conn) SetReadDeadline(time.Time) error  { return nil }
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
-
-func (c *conn) limitUnsent() {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return
-	}
-	// Without it slow viewers only lag further behind.
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
-	})
+	return c.Conn.Close()
 }

@@ -116,6 +116,9 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 	if session == ctx.Session {
 		return &base.Response{StatusCode: base.StatusOK}, c.setup.stream, nil
 	}
+	if c.conn.secure() && ctx.Transport != gortsplib.TransportTCP {
+		return &base.Response{StatusCode: base.StatusUnsupportedTransport}, nil, nil // UDP would be in clear
+	}
 	if session != nil || ctx.Session.State() != gortsplib.ServerSessionStateInitial {
 		return &base.Response{StatusCode: base.StatusMethodNotValidInThisState}, nil, nil
 	}
@@ -184,7 +187,7 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 		}
 	case base.Teardown:
 		c.conn.afterResponse(func() {
-			_ = c.conn.CloseWrite() // fails only if the client was faster
+			c.conn.closeWrite()
 			c.conn.idle(lingerTimeout)
 		})
 	}

@@ -48,7 +48,7 @@ func (a *arena) take(n int) []byte {
 
 // tcpSender sends frames over the control connection (RFC 2326 §10.12).
 type tcpSender struct {
-	conn *conn
+	wire *wire
 	bufs net.Buffers
 	heap arena // headers that differ from the camera's
 }
@@ -77,7 +77,7 @@ func (s *tcpSender) report(l *lane, packet []byte) {
 }
 
 func (s *tcpSender) flush(_ context.Context, now time.Time) (int64, error) {
-	n, err := s.conn.writeMedia(s.bufs, now)
+	n, err := s.wire.writeMedia(s.bufs, now)
 	clear(s.bufs)
 	s.bufs, s.heap = s.bufs[:0], s.heap[:0]
 	return n, err

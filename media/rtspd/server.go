@@ -1,10 +1,12 @@
 // Package rtspd is the RTSP server of the LAN: it hands the packets of a
-// hub.Stream to viewers over TCP and UDP as the camera sent them. It pulls no
-// camera, depacketises nothing and knows no user: who may see what is decided
-// by the hub.Opener, and multicast, TLS and recording are not offered.
+// hub.Stream to viewers over TCP, TLS and UDP as the camera sent them. Its Push
+// publishes them to another server, which to its sender is one more viewer. It
+// pulls no camera, depacketises nothing and knows no user: who may see what is
+// decided by the hub.Opener. Multicast and recording are not offered.
 //
 // Concurrency: one Server is used by one goroutine (New, Listen, Run); Stats
-// and Addr may be called from any. Inside, gortsplib runs a few goroutines per
+// and Addr may be called from any. Push may run any number of times at once.
+// Inside, gortsplib runs a few goroutines per
 // connection for the dialogue, and every playing viewer has one of ours with a
 // cursor on the packet log, so that a slow viewer stands only in its own way.
 //
@@ -21,6 +23,7 @@ package rtspd
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +69,8 @@ type Config struct {
 	MaxReaders   int    // sessions at a time, further ones are answered 453; 512
 	MaxConns     int    // connections at a time, further ones are closed at once; 512
 	MaxConnsFrom int    // connections from one address other than loopback; 64
+
+	TLS *tls.Config // RTSP over TLS, where media comes over TCP alone; nil: plain
 
 	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
 }

@@ -142,7 +142,7 @@ func (v *viewer) drain(r *hub.Reader[media.Packets], old []media.Packets) []medi
 	for n := len(v.in); n == len(v.in); {
 		var lost uint64
 		n, lost = r.TryRead(v.in[:])
-		v.counts.lost.Add(int64(lost))
+		v.lost += lost
 		all = append(all, v.in[:n]...)
 	}
 	clear(v.in[:])

@@ -41,17 +41,19 @@ func (l *lane) fits(t *media.Track) bool {
 // viewer sends a stream's packets to one player. Everything in it belongs to
 // the goroutine of run.
 type viewer struct {
-	sub    *hub.Subscription
-	name   string // of the cursor
-	lanes  []lane // by track ID
+	stream *hub.Stream
+	taken  func(bytes int64, packets int, lost uint64) // told of each flush
+	name   string                                      // of the cursor
+	lanes  []lane                                      // by track ID
 	out    sender
 	mode   startMode
-	paced  bool // over UDP
-	counts *counts
+	paced  bool      // over UDP
 	epoch  time.Time // arrival of the first packet seen: zero of the clocks
 	in     [32]media.Packets
 
 	pictured time.Time // arrival of the last video
+	packets  int       // queued since the last flush
+	lost     uint64    // entries missed since the last flush
 }
 
 // run plays until ctx is done, the stream ends or the player fails. It returns why.
@@ -63,10 +65,8 @@ func (v *viewer) run(ctx context.Context) error {
 	case startFast:
 		at = hub.Settled
 	}
-	r := v.sub.Stream.Packets.Reader(v.name, at)
+	r := v.stream.Packets.Reader(v.name, at)
 	defer r.Close()
-	v.counts.readers.Add(1)
-	defer v.counts.readers.Add(-1)
 	if v.mode != startLive {
 		if err := v.catchUp(ctx, r); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (v *viewer) run(ctx context.Context) error {
 	held := 0
 	for {
 		n, lost, err := r.Read(ctx, v.in[held:])
-		v.counts.lost.Add(int64(lost))
+		v.lost += lost
 		if err != nil {
 			return v.reason(ctx, err)
 		}
@@ -160,6 +160,7 @@ func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
 	}
 	v.out.add(l, e.Wire, ts)
 	l.packets += uint32(e.N)
+	v.packets += e.N
 	l.octets += uint32(len(e.Wire) - e.N*(frameHeader+rtpHeader))
 	return nil
 }
@@ -191,12 +192,12 @@ func (v *viewer) report(l *lane, ssrc, ts uint32, now time.Time) {
 // it, if it reports all tracks, else by the clock of arrivals.
 func (v *viewer) captured(l *lane, ts uint32) time.Time {
 	for i := range v.lanes {
-		if _, ok := v.sub.Stream.Clock(i); v.lanes[i].up && !ok {
+		if _, ok := v.stream.Clock(i); v.lanes[i].up && !ok {
 			return v.epoch.Add(l.clock.at(ts))
 		}
 	}
 	arrival := v.epoch.Add(l.clock.at(ts))
-	c, ok := v.sub.Stream.Clock(l.track.ID)
+	c, ok := v.stream.Clock(l.track.ID)
 	if !ok {
 		return arrival
 	}
@@ -264,14 +265,14 @@ func (v *viewer) introduce(l *lane, e *media.Packets, ts uint32) {
 
 func (v *viewer) flush(ctx context.Context, now time.Time) error {
 	n, err := v.out.flush(ctx, now)
-	v.sub.Sent.Add(uint64(n))
+	v.taken(n, v.packets, v.lost)
+	v.packets, v.lost = 0, 0
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		v.counts.slow.Add(1)
 		return errSlow
 	}
 	return errClosed
