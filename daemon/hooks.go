@@ -65,7 +65,7 @@ func (h *hooks) apply(ctx context.Context, want map[string]config.Hook) (problem
 			continue
 		}
 		client, err := webhook.NewClient(webhook.Spec{
-			URL: spec.URL, Secret: spec.Secret, CA: spec.CA, Fingerprint: spec.TLS.Fingerprint,
+			URL: spec.URL, Secret: spec.Secret, CA: spec.TLS.CA, Fingerprint: spec.TLS.Fingerprint,
 			Insecure: spec.TLS.Insecure, Timeout: spec.Timeout, Agent: h.agent,
 		})
 		if err != nil {

@@ -95,7 +95,7 @@ func planOf(cfg *config.Config, version string) plan {
 		p.paths[name] = policyOf(c, cfg.StalledAfter)
 		p.cameras[name] = cameraOf(c, cfg.StalledAfter)
 		switch {
-		case !c.HLS || cfg.HLS.Mode == config.ModeOff:
+		case !c.Outputs.HLS || cfg.HLS.Mode == config.ModeOff:
 			p.hlsOff[name] = true
 		case warm && cfg.HLS.Mode == config.ModeAlways:
 			p.hls[name] = spec

@@ -44,7 +44,10 @@ func targets() map[string]target {
 	viaSRT := func(ctx context.Context, spec pushSpec, s *hub.Stream, p *media.Progress, log *slog.Logger) error {
 		return caller.Run(ctx, spec.srt, s, p, log)
 	}
-	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP, "srt": viaSRT}
+	viaRTSP := func(context.Context, pushSpec, *hub.Stream, *media.Progress, *slog.Logger) error {
+		return media.Fail(media.ClassUnsupported, errors.New("this version cannot push by RTSP"))
+	}
+	return map[string]target{"rtmp": viaRTMP, "rtmps": viaRTMP, "srt": viaSRT, "rtsp": viaRTSP, "rtsps": viaRTSP}
 }
 
 // pushes runs the pushes and remembers how they are.

@@ -11,6 +11,63 @@ import (
 	"camrelay/media"
 )
 
+// Transport is how RTP comes from a camera, or goes to a server.
+type Transport string
+
+// The values of transport.
+const (
+	TransportAuto Transport = "auto" // of cameras only
+	TransportTCP  Transport = "tcp"
+	TransportUDP  Transport = "udp"
+)
+
+// Defaults is the section defaults: what cameras take where they say nothing.
+type Defaults struct {
+	Transport    Transport
+	Keep         Keep
+	Schedule     Schedule      // of KeepHours
+	IdleAfter    time.Duration // a camera is closed so long after its last reader
+	OnIdle       OnIdle        // IdleAsk if there is a hook to ask, else IdleClose
+	StartTimeout time.Duration // so long a reader waits for a camera
+	Audio        Audio
+}
+
+// Camera is one stream of a camera. It is comparable.
+type Camera struct {
+	Title        string
+	URL          string // rtsp or rtsps, without user info
+	SnapshotURL  string // http or https: the camera's own JPEG, with the same user; empty: none
+	Username     string
+	Password     media.Secret
+	Transport    Transport
+	Keep         Keep
+	Schedule     Schedule // of KeepHours
+	IdleAfter    time.Duration
+	OnIdle       OnIdle
+	StartTimeout time.Duration
+	TLS          TLS
+	Audio        Audio // of what viewers get, and of pushes that say nothing
+	Outputs      Outputs
+	MaxViewers   int    // more are refused; 0: any number
+	SubOf        string // path of the main stream, empty if this is one
+}
+
+// TLS is how the certificate of an rtsps camera or a server is judged. The zero value asks
+// for a certificate that the box trusts.
+type TLS struct {
+	Fingerprint string // SHA-256 of the certificate, 64 digits, lower case; empty: none is pinned
+	Insecure    bool   // any certificate will do
+	CA          string // authorities in PEM that are trusted instead of the box's; empty: the box's; not of cameras
+}
+
+// newCamera returns a camera as it is before its keys are read.
+func newCamera(d Defaults) Camera {
+	return Camera{
+		Transport: d.Transport, Keep: d.Keep, Schedule: d.Schedule, IdleAfter: d.IdleAfter, OnIdle: d.OnIdle,
+		StartTimeout: d.StartTimeout, Audio: d.Audio, Outputs: allOutputs,
+	}
+}
+
 // subSuffix makes the path of a sub stream out of that of its main stream.
 const subSuffix = "_sub"
 
@@ -33,7 +90,7 @@ func (d *decoder) cameraFields(name string, cam *Camera, user **url.Userinfo) fi
 		c.Password = s
 		d.cfg.Cameras[name] = c
 	}
-	return fields{
+	f := fields{
 		"title":         str(&cam.Title, 200),
 		"url":           func(v value) { *user = cameraURL(v, &cam.URL) },
 		"username":      str(&cam.Username, 200),
@@ -44,11 +101,16 @@ func (d *decoder) cameraFields(name string, cam *Camera, user **url.Userinfo) fi
 		"idle_after":    span(&cam.IdleAfter, 0, 24*time.Hour),
 		"on_idle":       word(&cam.OnIdle, IdleClose, IdleKeep, IdleAsk),
 		"start_timeout": span(&cam.StartTimeout, time.Second, 5*time.Minute),
-		"audio":         audio,
-		"hls":           onOff(&cam.HLS),
+		"audio":         word(&cam.Audio, audioModes...),
+		"snapshot_url":  snapshotURL(&cam.SnapshotURL),
+		"ladder":        d.ladder(name),
 		"max_viewers":   number(&cam.MaxViewers, 0, 10_000),
 		"tls":           section(tlsFields(&cam.TLS)),
 	}
+	for key, on := range cam.Outputs.switches() {
+		f[key] = onOff(on)
+	}
+	return f
 }
 
 // camera reads the keys of a camera or a sub stream into cam. It returns the
@@ -58,12 +120,15 @@ func (d *decoder) camera(v value, name string, cam *Camera) (sub *value) {
 	f := d.cameraFields(name, cam, &user)
 	if cam.SubOf == "" {
 		f["sub"] = func(v value) { sub = &v }
+	} else {
+		f["sub"] = func(v value) { v.fail("a sub stream has none of its own", "") }
+		f["ladder"] = func(v value) { v.fail("belongs to the main stream", "") }
 	}
 	v.decode(f)
 	d.require(v, "url")
 	d.exclude(v, "password", "password_file")
 	if user != nil {
-		d.userInfo(v, user, cam)
+		d.userInfo(v, user, &cam.Username, &cam.Password)
 	}
 	if !strings.HasPrefix(strings.ToLower(cam.URL), "rtsps:") {
 		d.noTLS(v, "rtsps://")
@@ -97,7 +162,7 @@ func (d *decoder) sub(v value, name string, cam Camera) {
 		return
 	}
 	d.at[key] = v
-	cam.SubOf, cam.URL = name, ""
+	cam.SubOf, cam.URL, cam.SnapshotURL = name, "", ""
 	if cam.Title != "" {
 		cam.Title += " (sub)"
 	}
@@ -106,7 +171,7 @@ func (d *decoder) sub(v value, name string, cam Camera) {
 }
 
 // userInfo takes user name and password from a URL.
-func (d *decoder) userInfo(v value, user *url.Userinfo, cam *Camera) {
+func (d *decoder) userInfo(v value, user *url.Userinfo, username *string, secret *media.Secret) {
 	place := d.place(v.key + ".url")
 	for _, key := range []string{"username", "password", "password_file"} {
 		if d.has(v.key + "." + key) {
@@ -115,7 +180,7 @@ func (d *decoder) userInfo(v value, user *url.Userinfo, cam *Camera) {
 		}
 	}
 	password, _ := user.Password()
-	cam.Username, cam.Password = user.Username(), media.Secret(password)
+	*username, *secret = user.Username(), media.Secret(password)
 	place.warn("holds a user name", "username and password_file keep it out of copies of this file")
 }
 
@@ -125,13 +190,19 @@ func cameraURL(v value, dst *string) *url.Userinfo {
 	if u == nil {
 		return nil
 	}
-	// The rest stays byte for byte: cameras are particular about their paths.
-	if begin := len(u.Scheme) + len("://"); u.User != nil {
-		authority, _, _ := strings.Cut(raw[begin:], "/")
-		raw = raw[:begin] + raw[begin+strings.LastIndexByte(authority, '@')+1:]
-	}
-	*dst = raw
+	*dst = withoutUser(u, raw)
 	return u.User
+}
+
+// withoutUser returns raw, of which u is the URL, without the user info. The rest
+// stays byte for byte: cameras and servers are particular about their paths.
+func withoutUser(u *url.URL, raw string) string {
+	if u.User == nil {
+		return raw
+	}
+	begin := len(u.Scheme) + len("://")
+	authority, _, _ := strings.Cut(raw[begin:], "/")
+	return raw[:begin] + raw[begin+strings.LastIndexByte(authority, '@')+1:]
 }
 
 // onOff takes on or off.

@@ -18,8 +18,6 @@ package config
 
 import (
 	"time"
-
-	"camrelay/media"
 )
 
 // Bounds of what is read.
@@ -35,16 +33,18 @@ const (
 type Config struct {
 	Version  int
 	Access   Access
-	RTSP     Listener
-	HTTP     Listener // viewers: page and HLS
-	RTMP     Listener // of playing; not acted on yet
-	SRT      Listener // of playing; not acted on yet
+	RTSP     RTSP
+	HTTP     HTTP     // viewers: page, HLS, DASH, MPEG-TS, FLV, images
+	RTMP     Listener // of playing
+	SRT      SRT      // of playing
 	API      API
 	Metrics  Listener // not acted on yet
 	HLS      HLS
 	Defaults Defaults
-	Cameras  map[string]Camera // by path; the sub stream of gate is gate_sub
+	Cameras  map[string]Camera   // by path; the sub stream of gate is gate_sub
+	Ladders  map[string][]string // paths that are one playlist, by the path of that; two or more, in the order given
 	Pushes   map[string]Push
+	Files    map[string]string // file that names a push, by its name
 
 	Keepalives   map[string]Keepalive
 	Hooks        map[string]Hook // by HookNotFound and the like
@@ -67,11 +67,6 @@ const (
 
 // Access is the section access.
 type Access struct{ View View }
-
-// Listener is a server's address.
-type Listener struct {
-	Listen string // host:port; empty: the server is off
-}
 
 // API is the section api.
 type API struct {
@@ -99,70 +94,6 @@ type HLS struct {
 	BudgetPerCamera int64         // bytes of tmpfs for one camera, ≤ Budget
 }
 
-// Transport is how RTP comes from a camera.
-type Transport string
-
-// The values of transport.
-const (
-	TransportAuto Transport = "auto"
-	TransportTCP  Transport = "tcp"
-	TransportUDP  Transport = "udp"
-)
-
-// Defaults is the section defaults: what cameras take where they say nothing.
-type Defaults struct {
-	Transport    Transport
-	Keep         Keep
-	Schedule     Schedule      // of KeepHours
-	IdleAfter    time.Duration // a camera is closed so long after its last reader
-	OnIdle       OnIdle        // IdleAsk if there is a hook to ask, else IdleClose
-	StartTimeout time.Duration // so long a reader waits for a camera
-}
-
-// Camera is one stream of a camera. It is comparable.
-type Camera struct {
-	Title        string
-	URL          string // rtsp or rtsps, without user info
-	Username     string
-	Password     media.Secret
-	Transport    Transport
-	Keep         Keep
-	Schedule     Schedule // of KeepHours
-	IdleAfter    time.Duration
-	OnIdle       OnIdle
-	StartTimeout time.Duration
-	TLS          TLS
-	HLS          bool   // packaged at all; section hls says when
-	MaxViewers   int    // more are refused; 0: any number
-	SubOf        string // path of the main stream, empty if this is one
-}
-
-// TLS is how the certificate of an rtsps camera or an rtmps server is judged. The zero value asks
-// for a certificate that the box trusts.
-type TLS struct {
-	Fingerprint string // SHA-256 of the certificate, 64 digits, lower case; empty: none is pinned
-	Insecure    bool   // any certificate will do
-}
-
-// Push is one push. It is comparable.
-type Push struct {
-	Camera  string // key of Cameras
-	URL     string // rtmp, rtmps or srt, without what the fields below hold
-	Enabled bool
-	Demand  bool          // starts and holds its camera
-	Limit   int           // attempts in a row, 0 = for ever
-	Timeout time.Duration // of connecting, and of a stalled write
-
-	App string       // RTMP: application; empty: all of the URL's path before the last element
-	Key media.Secret // RTMP: stream key; empty: the last element of the URL's path
-	TLS TLS          // rtmps
-
-	StreamID   media.Secret  // SRT; up to 512 bytes; often holds a token
-	Passphrase media.Secret  // SRT; 10 to 79 bytes or empty
-	PBKeyLen   int           // SRT; 0 (the peer's), 16, 24 or 32 bytes
-	Latency    time.Duration // SRT
-}
-
 // Keepalive is one keepalive that the file declares. It is comparable.
 type Keepalive struct {
 	Camera   string // key of Cameras
@@ -181,8 +112,10 @@ type Terminate struct {
 func standard() *Config {
 	return &Config{
 		Access: Access{View: ViewClosed},
-		RTSP:   Listener{":8554"},
-		HTTP:   Listener{":8888"},
+		RTSP:   RTSP{Listener: Listener{Listen: ":8554"}},
+		HTTP:   HTTP{Listener: Listener{Listen: ":8888"}},
+		RTMP:   Listener{Listen: ":1935"},
+		SRT:    SRT{Listener: Listener{Listen: ":8890"}, Latency: defaultLatency},
 		API:    API{Listen: "127.0.0.1:9997", Socket: "api.sock"},
 		HLS: HLS{
 			Mode: ModeAlways, Segment: 2 * time.Second, Part: 400 * time.Millisecond,
@@ -190,26 +123,15 @@ func standard() *Config {
 		},
 		Defaults: Defaults{
 			Transport: TransportAuto, Keep: KeepWarm, IdleAfter: 20 * time.Second, OnIdle: IdleClose,
-			StartTimeout: 10 * time.Second,
+			StartTimeout: 10 * time.Second, Audio: AudioAuto,
 		},
 		Cameras:      make(map[string]Camera),
+		Ladders:      make(map[string][]string),
 		Pushes:       make(map[string]Push),
+		Files:        make(map[string]string),
 		Keepalives:   make(map[string]Keepalive),
 		Hooks:        make(map[string]Hook),
 		Terminate:    Terminate{HoldOff: time.Minute},
 		StalledAfter: 10 * time.Second,
-	}
-}
-
-// newPush returns a push as it is before its keys are read.
-func newPush() Push {
-	return Push{Enabled: true, Demand: true, Timeout: 10 * time.Second, Latency: 200 * time.Millisecond}
-}
-
-// newCamera returns a camera as it is before its keys are read.
-func newCamera(d Defaults) Camera {
-	return Camera{
-		Transport: d.Transport, Keep: d.Keep, Schedule: d.Schedule, IdleAfter: d.IdleAfter, OnIdle: d.OnIdle,
-		StartTimeout: d.StartTimeout, HLS: true,
 	}
 }

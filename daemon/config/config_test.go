@@ -59,7 +59,7 @@ func TestDocumentedFile(t *testing.T) {
 	gate := Camera{
 		Title: "Front gate", URL: "rtsp://10.20.0.11/Streaming/Channels/101", Username: "admin",
 		Transport: TransportTCP, Keep: KeepWarm, IdleAfter: 20 * time.Second,
-		OnIdle: IdleAsk, StartTimeout: 10 * time.Second, HLS: true,
+		OnIdle: IdleAsk, StartTimeout: 10 * time.Second, Audio: AudioAuto, Outputs: allOutputs,
 	}
 	if got := cfg.Cameras["gate"]; got != gate {
 		t.Errorf("gate is %+v", got)
@@ -69,10 +69,9 @@ func TestDocumentedFile(t *testing.T) {
 	if got := cfg.Cameras["gate_sub"]; got != sub {
 		t.Errorf("gate_sub is %+v", got)
 	}
-	up := Push{
-		Camera: "gate", URL: "srt://ingest.example:9000", Enabled: true, Demand: true, Timeout: 10 * time.Second,
-		StreamID: "gate", Latency: 400 * time.Millisecond,
-	}
+	up := newPush()
+	up.Camera, up.URL, up.StreamID, up.Latency = "gate", "srt://ingest.example:9000", "gate", 400*time.Millisecond
+	up.Audio = AudioAuto
 	if got := cfg.Pushes["gate-up"]; got != up {
 		t.Errorf("gate-up is %+v", got)
 	}
@@ -84,7 +83,7 @@ func TestDocumentedFile(t *testing.T) {
 	for _, w := range cfg.Warnings {
 		warned = append(warned, w.Key)
 	}
-	if got := strings.Join(warned, " "); got != "rtmp srt metrics" {
+	if got := strings.Join(warned, " "); got != "metrics" {
 		t.Errorf("warned of %s", got)
 	}
 }
@@ -92,20 +91,25 @@ func TestDocumentedFile(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	cfg := parse(t, "version: 1\ncameras:\n  a: {url: rtsp://c/}\npushes:\n  p: {camera: a, url: rtmp://h/live/k}\n")
 	if cfg.Access.View != ViewClosed || cfg.RTSP.Listen != ":8554" || cfg.HTTP.Listen != ":8888" ||
-		cfg.API != (API{"127.0.0.1:9997", "api.sock"}) || cfg.RTMP.Listen != "" || cfg.SRT.Listen != "" {
+		cfg.API != (API{"127.0.0.1:9997", "api.sock"}) || cfg.RTMP.Listen != ":1935" || cfg.SRT.Listen != ":8890" {
 		t.Errorf("%+v", cfg)
 	}
 	a := Camera{
 		URL: "rtsp://c/", Transport: TransportAuto, Keep: KeepWarm,
 		IdleAfter: 20 * time.Second,
-		OnIdle:    IdleClose, StartTimeout: 10 * time.Second, HLS: true,
+		OnIdle:    IdleClose, StartTimeout: 10 * time.Second, Audio: AudioAuto, Outputs: allOutputs,
 	}
 	if cfg.Cameras["a"] != a {
 		t.Errorf("camera %+v", cfg.Cameras["a"])
 	}
 	p := Push{
-		Camera: "a", URL: "rtmp://h/live/k", Enabled: true, Demand: true,
-		Timeout: 10 * time.Second, Latency: 200 * time.Millisecond,
+		Camera: "a", Enabled: true, Demand: true, Platform: PlatformGeneric, Audio: AudioAuto,
+		Retry: time.Minute, Timeout: 10 * time.Second,
+		Target: Target{
+			URL: "rtmp://h/live/k", Enhanced: EnhancedAuto, Transport: TransportTCP, Mode: ModeCaller,
+			Latency: 200 * time.Millisecond,
+		},
+		Backup: Backup{Failures: 3, After: 30 * time.Second, Return: 10 * time.Minute},
 	}
 	if cfg.Pushes["p"] != p {
 		t.Errorf("push %+v", cfg.Pushes["p"])
@@ -121,11 +125,15 @@ cameras:
 defaults: {transport: tcp, keep: ondemand, idle_after: 0s}
 `)
 	for name, want := range map[string]Camera{
-		"a":     {URL: "rtsp://c/a", Transport: TransportTCP, Keep: KeepOnDemand, HLS: true},
+		"a":     {URL: "rtsp://c/a", Transport: TransportTCP, Keep: KeepOnDemand, Outputs: allOutputs},
 		"a_sub": {URL: "rtsp://c/b", Transport: TransportTCP, Keep: KeepWarm, SubOf: "a"},
 		"b":     {URL: "rtsp://c/b", Transport: TransportUDP, Keep: KeepOnDemand},
 	} {
-		want.StartTimeout, want.OnIdle = 10*time.Second, IdleClose
+		want.StartTimeout, want.OnIdle, want.Audio = 10*time.Second, IdleClose, AudioAuto
+		if hls := want.Outputs.HLS; !hls {
+			want.Outputs = allOutputs
+			want.Outputs.HLS = false
+		}
 		if got := cfg.Cameras[name]; got != want {
 			t.Errorf("%s is %+v, want %+v", name, got, want)
 		}
@@ -193,7 +201,7 @@ func TestAccepted(t *testing.T) {
 // TestComparable is what reconcile needs: == on cameras and pushes.
 func TestComparable(t *testing.T) {
 	a, b := Camera{Password: media.Secret("x")}, Camera{Password: media.Secret("y")}
-	if a == b || (Push{Key: "x"}) == (Push{Key: "y"}) {
+	if a == b || (Target{Key: "x"}) == (Target{Key: "y"}) {
 		t.Error("a changed secret is no change")
 	}
 }

@@ -33,7 +33,6 @@ type Hook struct {
 	URL     string // http or https; its query may hold a secret
 	Secret  media.Secret
 	TLS     TLS           // https
-	CA      string        // https: certificates in PEM that are trusted instead of the box's; empty: the box's
 	Timeout time.Duration // of one call, in all
 
 	Interval time.Duration // between calls of HookKeepalive for one session
@@ -88,15 +87,21 @@ func (d *decoder) hookFields(name string, h *Hook) fields {
 }
 
 func (d *decoder) hookTLS(name string, t *TLS) fields {
+	return d.serverTLS(t, func(pem string) {
+		h := d.cfg.Hooks[name]
+		h.TLS.CA = pem
+		d.cfg.Hooks[name] = h
+	})
+}
+
+// serverTLS is the table of how a server's certificate is judged. set takes the
+// authorities to trust, once all files are known.
+func (d *decoder) serverTLS(t *TLS, set func(pem string)) fields {
 	f := tlsFields(t)
 	f["ca_file"] = func(v value) {
 		var file string
 		if str(&file, 4096)(v); file != "" {
-			d.authorities = append(d.authorities, authorityRef{v, file, func(pem string) {
-				h := d.cfg.Hooks[name]
-				h.CA = pem
-				d.cfg.Hooks[name] = h
-			}})
+			d.authorities = append(d.authorities, authorityRef{v, file, set})
 		}
 	}
 	return f

@@ -110,6 +110,9 @@ func (d *decoder) finish(files []*source, l *loader) (*Config, error) {
 	for _, ref := range d.authorities {
 		ref.settle(l)
 	}
+	for _, ref := range d.certificates {
+		ref.settle(l)
+	}
 	for path, cam := range d.cfg.Cameras {
 		if cam.SubOf != "" && cam.Password == "" {
 			cam.Password = d.cfg.Cameras[cam.SubOf].Password

@@ -98,7 +98,7 @@ hooks:
 		HookNoneReader: {URL: "http://h/", Timeout: time.Second, OnError: ErrorFail},
 		HookKeepalive:  {URL: "http://h/", Timeout: 5 * time.Second, Interval: 30 * time.Second},
 		HookEvents: {
-			URL: "https://fleet.example/events", Secret: "0123456789abcdef", CA: authority, Timeout: 5 * time.Second,
+			URL: "https://fleet.example/events", Secret: "0123456789abcdef", TLS: TLS{CA: authority}, Timeout: 5 * time.Second,
 			Events: "path.ready session.*",
 		},
 	} {

@@ -1,15 +1,64 @@
 package config
 
 import (
-	"fmt"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"camrelay/media"
 )
+
+// Push is one push. It is comparable.
+type Push struct {
+	Camera string // key of Cameras
+	Target        // the primary
+	Backup Backup
+
+	Enabled  bool
+	Demand   bool   // starts and holds its camera
+	Comment  string // for people
+	Platform Platform
+	Audio    Audio         // the camera's, if the push says nothing
+	Priority int           // 0 to 100, the greater the sooner it connects
+	Limit    int           // attempts in a row, 0 = for ever
+	Retry    time.Duration // longest pause between two attempts
+	Timeout  time.Duration // of connecting, and of a stalled write
+}
+
+// Backup is the target of a push that is used while the primary does not work.
+// It is comparable. Without a URL there is none.
+type Backup struct {
+	Target
+	Failures int           // attempts of the primary in a row that fail until the backup is used
+	After    time.Duration // or so long without media
+	Return   time.Duration // so long until the primary is tried again; 0: only when the backup fails
+}
+
+// Platform is whose demands a push is held against.
+type Platform string
+
+// The values of platform.
+const (
+	PlatformGeneric    Platform = "generic"
+	PlatformYouTube    Platform = "youtube"
+	PlatformTwitch     Platform = "twitch"
+	PlatformFacebook   Platform = "facebook"
+	PlatformCloudflare Platform = "cloudflare"
+	PlatformIVS        Platform = "ivs"
+	PlatformMux        Platform = "mux"
+)
+
+var platforms = []Platform{
+	PlatformGeneric, PlatformYouTube, PlatformTwitch, PlatformFacebook, PlatformCloudflare, PlatformIVS, PlatformMux,
+}
+
+// newPush returns a push as it is before its keys are read.
+func newPush() Push {
+	return Push{
+		Target: newTarget(), Backup: Backup{Failures: 3, After: 30 * time.Second, Return: 10 * time.Minute},
+		Enabled: true, Demand: true, Platform: PlatformGeneric, Retry: time.Minute, Timeout: 10 * time.Second,
+	}
+}
 
 // pushes reads the section pushes of one file.
 func (d *decoder) pushes(v value) {
@@ -17,235 +66,118 @@ func (d *decoder) pushes(v value) {
 		p := newPush()
 		d.push(e, e.name.Value, &p)
 		d.cfg.Pushes[e.name.Value] = p
+		d.cfg.Files[e.name.Value] = e.src.name
 	}
 }
 
-// pushFields is the table of a push's keys. target takes the parsed URL.
-func (d *decoder) pushFields(name string, p *Push, target **url.URL) fields {
-	var platform, mode string
-	set := func(assign func(*Push, media.Secret)) func(media.Secret) {
-		return func(s media.Secret) {
-			p := d.cfg.Pushes[name]
-			assign(&p, s)
-			d.cfg.Pushes[name] = p
-		}
-	}
-	key := set(func(p *Push, s media.Secret) { p.Key = s })
-	passphrase := set(func(p *Push, s media.Secret) { p.Passphrase = s })
+// pushFields is the table of a push's keys, apart from those of its target.
+func (d *decoder) pushFields(name string, p *Push) fields {
 	return fields{
-		"camera":          str(&p.Camera, 64),
-		"url":             func(v value) { *target = pushURL(v, &p.URL) },
-		"enabled":         truth(&p.Enabled),
-		"demand":          truth(&p.Demand),
-		"limit":           number(&p.Limit, 0, 1_000_000),
-		"timeout":         span(&p.Timeout, time.Second, 5*time.Minute),
-		"platform":        word(&platform, "generic"),
-		"audio":           audio,
-		"app":             str(&p.App, 255),
-		"key":             d.secret(1, 1024, key),
-		"key_file":        d.secretFile(1, 1024, key),
-		"tls":             section(tlsFields(&p.TLS)),
-		"mode":            word(&mode, "caller"),
-		"streamid":        d.secret(1, 512, set(func(p *Push, s media.Secret) { p.StreamID = s })),
-		"passphrase":      d.secret(minPassphrase, maxPassphrase, passphrase),
-		"passphrase_file": d.secretFile(minPassphrase, maxPassphrase, passphrase),
-		"latency":         span(&p.Latency, minLatency, maxLatency),
-		"pbkeylen":        pbkeylen(&p.PBKeyLen),
+		"camera":   str(&p.Camera, 64),
+		"enabled":  truth(&p.Enabled),
+		"demand":   truth(&p.Demand),
+		"comment":  str(&p.Comment, 200),
+		"priority": number(&p.Priority, 0, 100),
+		"limit":    number(&p.Limit, 0, 1_000_000),
+		"retry":    span(&p.Retry, time.Second, time.Hour),
+		"timeout":  span(&p.Timeout, time.Second, 5*time.Minute),
+		"platform": word(&p.Platform, platforms...),
+		"audio":    word(&p.Audio, audioModes...),
+		"backup":   func(v value) { d.backup(v, name, &p.Backup) },
 	}
 }
 
 // push reads the keys of one push into p.
 func (d *decoder) push(v value, name string, p *Push) {
-	var target *url.URL
-	v.decode(d.pushFields(name, p, &target))
+	var to *url.URL
+	f := d.pushFields(name, p)
+	d.targetFields(f, &p.Target, &to, d.targetOf(name, func(p *Push) *Target { return &p.Target }))
+	v.decode(f)
 	d.require(v, "camera")
-	d.require(v, "url")
-	d.exclude(v, "key", "key_file")
-	d.exclude(v, "passphrase", "passphrase_file")
-	switch {
-	case target == nil:
-		return
-	case target.Scheme == "srt":
-		d.onlyFor(v, "rtmp", "app", "key", "key_file")
-		d.srt(v, target, p)
-	default:
-		d.onlyFor(v, "srt", "mode", "streamid", "passphrase", "passphrase_file", "latency", "pbkeylen")
-		d.rtmp(v, target, p.App)
+	d.target(v, to, &p.Target)
+}
+
+// backup reads the section backup.
+func (d *decoder) backup(v value, name string, b *Backup) {
+	b.Target = newTarget()
+	var to *url.URL
+	f := fields{
+		"failures": number(&b.Failures, 1, 100),
+		"after":    span(&b.After, time.Second, time.Hour),
+		"return":   span(&b.Return, 0, 24*time.Hour),
 	}
-	if target.Scheme != "rtmps" {
-		d.noTLS(v, "rtmps://")
+	d.targetFields(f, &b.Target, &to, d.targetOf(name, func(p *Push) *Target { return &p.Backup.Target }))
+	v.decode(f)
+	d.target(v, to, &b.Target)
+}
+
+// targetOf returns what changes a target after its push has been entered: a
+// secret is known when all files are read.
+func (d *decoder) targetOf(name string, which func(*Push) *Target) func(change func(*Target)) {
+	return func(change func(*Target)) {
+		p := d.cfg.Pushes[name]
+		change(which(&p))
+		d.cfg.Pushes[name] = p
 	}
 }
 
-// Bounds of SRT options: SRTO_PASSPHRASE of libsrt; latencies that are of use.
-const (
-	minPassphrase, maxPassphrase = 10, 79
-	minLatency, maxLatency       = 20 * time.Millisecond, 30 * time.Second
-)
-
-// pbkeylen takes the length of SRT's key.
-func pbkeylen(dst *int) func(value) {
-	return func(v value) {
-		n := 0
-		if number(&n, 0, 32)(v); n != 0 && n != 16 && n != 24 && n != 32 {
-			v.failf("want 16, 24 or 32")
-		}
-		*dst = n
-	}
-}
-
-// pushURL takes the URL of a push as it stands.
-func pushURL(v value, dst *string) *url.URL {
-	u, raw := v.url("rtmp", "rtmps", "srt")
-	if u == nil {
-		return nil
-	}
-	if u.User != nil {
-		v.fail("holds a user name, which "+u.Scheme+" does not have", "")
-	}
-	*dst = raw
-	return u
-}
-
-// onlyFor refuses keys that mean nothing to the URL's scheme.
-func (d *decoder) onlyFor(v value, scheme string, keys ...string) {
-	for _, key := range keys {
-		if d.has(v.key + "." + key) {
-			d.place(v.key+"."+key).failf("is for %s only", scheme)
-		}
-	}
-}
-
-// rtmp checks that there is an application and a stream key. app is the key of
-// that name.
-func (d *decoder) rtmp(v value, u *url.URL, app string) {
-	elements := 0
-	for e := range strings.SplitSeq(u.Path, "/") {
-		if e != "" {
-			elements++
-		}
-	}
-	hasKey := d.has(v.key+".key") || d.has(v.key+".key_file")
-	switch place := d.place(v.key + ".url"); {
-	case app != "" && (elements > 0 && strings.Trim(u.Path, "/") != app || hasKey):
-	case app != "":
-		place.fail("names no stream key", "add it behind the application, or give key or key_file")
-	case elements == 0:
-		place.fail("names no application", "for example rtmp://host/live, and the stream key under key_file")
-	case elements == 1 && !hasKey:
-		place.fail("names no stream key", "add it to the URL, or give key or key_file")
-	}
-}
-
-// srt moves what the URL's query says into p.
-func (d *decoder) srt(v value, u *url.URL, p *Push) {
-	place := d.place(v.key + ".url")
-	switch {
-	case u.Port() == "":
-		place.fail("names no port", "for example srt://host:9000")
-	case u.Path != "" && u.Path != "/":
-		place.fail("srt has no path", "the stream is named by streamid")
-	}
-	p.URL = "srt://" + u.Host
-	for option := range strings.SplitSeq(u.RawQuery, "&") {
-		if option == "" {
-			continue
-		}
-		name, raw, _ := strings.Cut(option, "=")
-		text, err := url.PathUnescape(raw) // here + is a plus
-		switch {
-		case err != nil:
-			place.failf("the option %s is not well escaped", shorten(name))
-		case d.has(v.key + "." + name), name == "passphrase" && d.has(v.key+".passphrase_file"):
-			place.failf("holds the option %s, and the key is given too", shorten(name))
-		default:
-			d.srtOption(place, name, text, p)
-		}
-	}
-}
-
-// srtOption takes one option from a URL, named as libsrt's tools name it.
-func (d *decoder) srtOption(place value, name, text string, p *Push) {
-	bad := func(want string) { place.failf("option %s: %s", name, want) }
-	n, err := strconv.Atoi(text)
-	switch name {
-	case "streamid":
-		if p.StreamID = media.Secret(text); len(text) == 0 || len(text) > 512 {
-			bad("want 1 to 512 bytes")
-		}
-	case "passphrase":
-		place.warn("holds the passphrase", "passphrase_file keeps it out of copies of this file")
-		if p.Passphrase = media.Secret(text); len(text) < minPassphrase || len(text) > maxPassphrase {
-			bad(fmt.Sprintf("want %d to %d bytes", minPassphrase, maxPassphrase))
-		}
-	case "latency":
-		p.Latency = time.Duration(n) * time.Millisecond
-		if err != nil || n > 1_000_000 || p.Latency < minLatency || p.Latency > maxLatency {
-			bad("want 20 to 30000 milliseconds")
-		}
-	case "pbkeylen":
-		if p.PBKeyLen = n; err != nil || n != 16 && n != 24 && n != 32 {
-			bad("want 16, 24 or 32")
-		}
-	case "mode", "transtype", "pkt_size":
-		if only := map[string]string{"mode": "caller", "transtype": "live", "pkt_size": "1316"}[name]; text != only {
-			bad("not supported yet, except " + only)
-		}
-	default:
-		known := []string{"streamid", "passphrase", "latency", "pbkeylen", "mode"}
-		place.fail(fmt.Sprintf("unknown option %q", shorten(name)), didYouMean(name, known))
-	}
-}
-
-// checkPushes checks what pushes say of cameras.
+// checkPushes checks what pushes say of cameras, and gives them what they have
+// from there.
 func (d *decoder) checkPushes() {
 	for _, name := range keysOf(d.cfg.Pushes) {
-		d.known("pushes."+name+".camera", d.cfg.Pushes[name].Camera)
+		p := d.cfg.Pushes[name]
+		d.known("pushes."+name+".camera", p.Camera)
+		if p.Audio == "" {
+			p.Audio = AudioAuto
+			if cam, ok := d.cfg.Cameras[p.Camera]; ok {
+				p.Audio = cam.Audio
+			}
+			d.cfg.Pushes[name] = p
+		}
 	}
 }
 
-// url takes a URL of one of the schemes, and returns it parsed and as it
-// stands; nil if it is bad. No message repeats any of it but the scheme.
-func (v value) url(schemes ...string) (u *url.URL, raw string) {
-	s, ok := v.text()
-	if !ok {
-		return nil, ""
+// ParsePush reads one push of the configuration from a JSON object, as it would
+// stand under its name in a file. Secrets are given as they are: neither files
+// nor credentials are read. The error is of type Errors; its places are in the
+// text, which it calls the body.
+func (c *Config) ParsePush(name string, text []byte) (Push, error) {
+	d := newDecoder()
+	d.cfg.Cameras = c.Cameras
+	src, bad := readTree("body", text)
+	if bad != nil {
+		return Push{}, Errors{bad}
 	}
-	scheme, _, found := strings.Cut(s, "://")
-	if !found || len(s) > 2048 {
-		v.fail("is no URL", "for example "+schemes[0]+"://host/path")
-		return nil, ""
+	v := value{d: d, src: src, key: "pushes." + name, node: src.root}
+	d.at[v.key] = v
+	if !named.MatchString(name) {
+		v.fail("bad name", "1 to 64 of a-z, 0-9, _ and -")
 	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		v.fail("cannot be read as a URL", "write special characters as %XX; user names and secrets have keys of their own")
-	case !slices.Contains(schemes, u.Scheme):
-		v.badScheme(strings.ToLower(scheme), schemes)
-	case u.Hostname() == "":
-		v.fail("names no host", "")
-	case u.Fragment != "" || strings.HasSuffix(s, "#"):
-		v.fail("holds a #", "write it as %23")
-	case !goodPort(u.Port()):
-		v.fail("the port must be 1 to 65535", "")
-	default:
-		return u, s
+	p := newPush()
+	d.push(v, name, &p)
+	d.cfg.Pushes[name] = p
+	for _, ref := range d.secrets {
+		if ref.kind != literal {
+			ref.place.fail("is for files only", "give the secret itself")
+			continue
+		}
+		ref.settle(nil)
 	}
-	return nil, ""
+	for _, ref := range d.authorities {
+		ref.place.fail("is for files only", "give fingerprint")
+	}
+	d.checkPushes()
+	if len(d.errs) > 0 {
+		for _, e := range d.errs {
+			e.Key = strings.TrimPrefix(strings.TrimPrefix(e.Key, "pushes."+name), ".")
+		}
+		return Push{}, d.errs.sorted([]string{"body"})
+	}
+	return d.cfg.Pushes[name], nil
 }
 
-func (v value) badScheme(scheme string, schemes []string) {
-	switch want := strings.Join(schemes, ", "); {
-	case scheme == "rtsp":
-		v.fail("not supported yet: scheme rtsp", "supported are "+want)
-	case len(scheme) > 10:
-		v.fail("unknown scheme", "supported are "+want)
-	default:
-		v.fail(fmt.Sprintf("unknown scheme %q", scheme), "supported are "+want)
-	}
-}
-
-func goodPort(port string) bool {
-	n, err := strconv.Atoi(port)
-	return port == "" || err == nil && n > 0 && n < 1<<16
+// secretFields enters the two keys of a secret: itself, and a file that holds it.
+func (d *decoder) secretFields(f fields, key string, low, high int, set func(media.Secret)) {
+	f[key] = d.secret(low, high, set)
+	f[key+"_file"] = d.secretFile(low, high, set)
 }

@@ -19,10 +19,10 @@ func (d *decoder) file(src *source) {
 	value{d: d, src: src, node: src.root}.decode(fields{
 		"version":       number(&cfg.Version, 1, 1),
 		"access":        section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
-		"rtsp":          section(fields{"listen": address(&cfg.RTSP.Listen)}),
-		"http":          section(fields{"listen": address(&cfg.HTTP.Listen)}),
-		"rtmp":          unsupported(section(fields{"listen": address(&cfg.RTMP.Listen)})),
-		"srt":           unsupported(section(fields{"listen": address(&cfg.SRT.Listen)})),
+		"rtsp":          section(d.rtspServer(&cfg.RTSP)),
+		"http":          section(d.httpServer(&cfg.HTTP)),
+		"rtmp":          section(listenerFields(&cfg.RTMP)),
+		"srt":           d.srtServer,
 		"metrics":       unsupported(section(fields{"listen": address(&cfg.Metrics.Listen)})),
 		"api":           section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
 		"hls":           section(hlsFields(&cfg.HLS)),
@@ -68,14 +68,8 @@ func defaultsFields(d *Defaults) fields {
 		"idle_after":    span(&d.IdleAfter, 0, 24*time.Hour),
 		"on_idle":       word(&d.OnIdle, IdleClose, IdleKeep, IdleAsk),
 		"start_timeout": span(&d.StartTimeout, time.Second, 5*time.Minute),
-		"audio":         audio,
+		"audio":         word(&d.Audio, audioModes...),
 	}
-}
-
-// audio takes the only policy there is.
-func audio(v value) {
-	var s string
-	word(&s, "auto")(v)
 }
 
 func terminateFields(t *Terminate) fields {
@@ -143,6 +137,7 @@ func (d *decoder) check(main *source) {
 	case h.BudgetPerCamera > h.Budget:
 		d.place("hls.budget_per_camera", "hls.budget").fail("is more than budget", "")
 	}
+	d.checkLadders()
 	d.checkPushes()
 	d.checkKeepalives()
 	d.checkUsers()
@@ -166,40 +161,6 @@ func (d *decoder) place(keys ...string) value {
 	panic("config: internal error: a check of defaults fails: " + keys[0])
 }
 
-// checkListeners refuses two servers at one address.
-func (d *decoder) checkListeners() {
-	type server struct{ key, listen string }
-	all := []server{
-		{"rtsp.listen", d.cfg.RTSP.Listen},
-		{"http.listen", d.cfg.HTTP.Listen},
-		{"api.listen", d.cfg.API.Listen},
-		{"rtmp.listen", d.cfg.RTMP.Listen},
-		{"metrics.listen", d.cfg.Metrics.Listen},
-	}
-	for i, a := range all {
-		for _, b := range all[:i] {
-			if overlap(a.listen, b.listen) {
-				d.place(a.key, b.key).failf("%s and %s have the same address", a.key, b.key)
-			}
-		}
-	}
-}
-
-// overlap tells whether both addresses cannot be bound at once.
-func overlap(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
-		return false
-	}
-	return hostA == hostB || isAny(hostA) || isAny(hostB)
-}
-
-func isAny(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && ip.IsUnspecified()
-}
-
 // warnOpen warns of what is open to more people, or to fewer, than meant.
 func (d *decoder) warnOpen(main *source) {
 	if len(d.cfg.Users) > 0 {
@@ -216,11 +177,6 @@ func (d *decoder) warnOpen(main *source) {
 		}
 		d.warnings = append(d.warnings, e)
 	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // keysOf returns the names of cameras or pushes, sorted.

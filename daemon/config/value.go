@@ -19,8 +19,10 @@ type decoder struct {
 	at       map[string]value // key path → where it stands
 	secrets  []secretRef
 
-	authorities []authorityRef
-	later       []func() // what can be read only when all of defaults is known
+	authorities  []authorityRef
+	certificates []certificateRef
+	renditions   []value  // names of cameras in ladders
+	later        []func() // what can be read only when all of defaults is known
 }
 
 // value is a place in a file: a key with what stands behind it.

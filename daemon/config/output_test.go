@@ -1,0 +1,127 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLadders(t *testing.T) {
+	cfg := parse(t, `version: 1
+cameras:
+  a: {url: rtsp://c/a, sub: {url: rtsp://c/b}}
+  b: {url: rtsp://c/b, ladder: [a, a_sub]}
+  c: {url: rtsp://c/c, sub: {url: rtsp://c/d}, ladder: []}
+  d: {url: rtsp://c/d, ladder: [c, d, c_sub]}
+  e: {url: rtsp://c/e}
+`)
+	want := map[string][]string{"a": {"a", "a_sub"}, "b": {"b", "a", "a_sub"}, "d": {"c", "d", "c_sub"}}
+	if !reflect.DeepEqual(cfg.Ladders, want) {
+		t.Errorf("%v, want %v", cfg.Ladders, want)
+	}
+}
+
+func TestOutputsAndSound(t *testing.T) {
+	cfg := parse(t, `version: 1
+defaults: {audio: pass}
+cameras:
+  a: {url: rtsp://c/a, srt: off, images: off, audio: drop, sub: {url: rtsp://c/b, mpegts: off}}
+  b: {url: rtsp://c/b, snapshot_url: "http://c/snap.jpg?channel=1"}
+pushes:
+  p: {camera: a, url: rtmp://h/live/k}
+  q: {camera: b, url: rtmp://h/live/k}
+  r: {camera: b, url: rtmp://h/live/k, audio: silent}
+`)
+	for name, want := range map[string]string{
+		"a": "rtsp hls dash mpegts flv rtmp", "a_sub": "rtsp hls dash flv rtmp",
+		"b": "rtsp hls dash mpegts flv rtmp srt still",
+	} {
+		var got []string
+		for _, protocol := range []string{"rtsp", "hls", "dash", "mpegts", "flv", "rtmp", "srt", "still"} {
+			if cfg.Cameras[name].Outputs.Serves(protocol) {
+				got = append(got, protocol)
+			}
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s is served by %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]Audio{"p": AudioDrop, "q": AudioPass, "r": AudioSilent} {
+		if got := cfg.Pushes[name].Audio; got != want {
+			t.Errorf("sound of %s: %s, want %s", name, got, want)
+		}
+	}
+	if got := cfg.Cameras["b"].SnapshotURL; got != "http://c/snap.jpg?channel=1" {
+		t.Errorf("snapshot from %s", got)
+	}
+}
+
+// pair returns a certificate and its key.
+func pair(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+}
+
+func TestListeners(t *testing.T) {
+	b := newBox(t, `version: 1
+rtsp:
+  max_connections: 100
+  tls: {cert_file: cert.pem, key_file: key.pem}
+  multicast: {port: 5000}
+http: {tls: {listen: ":443", cert_file: cert.pem, key_file: key.pem}}
+rtmp: {listen: "", max_per_address: 3}
+srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
+`)
+	cert, key := pair(t)
+	b.write("cert.pem", cert)
+	b.write("key.pem", key)
+	b.write("secret", "0123456789\n")
+	cfg, sources := b.load()
+	if len(sources) != 6 {
+		t.Errorf("%d sources: %v", len(sources), sources)
+	}
+	tls := ServerTLS{Listen: ":8322", Cert: cert, Key: "x"}
+	tls.Key = cfg.RTSP.TLS.Key
+	if want := (RTSP{Listener{":8554", 100, 0}, tls, Multicast{"224.1.0.0/16", 5000}}); cfg.RTSP != want ||
+		tls.Key.Reveal() != key {
+		t.Errorf("rtsp is %+v", cfg.RTSP)
+	}
+	if cfg.HTTP.TLS.Listen != ":443" || cfg.HTTP.TLS.Cert != cert || cfg.HTTP.Listen != ":8888" {
+		t.Errorf("http is %+v", cfg.HTTP)
+	}
+	if want := (Listener{"", 0, 3}); cfg.RTMP != want {
+		t.Errorf("rtmp is %+v", cfg.RTMP)
+	}
+	if want := (SRT{Listener{Listen: ":8890"}, "0123456789", 32, time.Second}); cfg.SRT != want {
+		t.Errorf("srt is %+v", cfg.SRT)
+	}
+	_, other := pair(t)
+	b.write("key.pem", other)
+	if got := b.rejected(); !strings.HasPrefix(got, "camrelay.yaml:4:3: rtsp.tls: cert_file and key_file are no pair") {
+		t.Error(got)
+	}
+	if cfg := parse(t, "version: 1\nrtsp: {multicast: on}\n"); cfg.RTSP.Multicast != standardMulticast {
+		t.Errorf("multicast is %+v", cfg.RTSP.Multicast)
+	}
+}
