@@ -50,7 +50,7 @@ func (m *Muxer) header(t *media.Track, record []byte, ts int64) Tag {
 }
 
 func audioTag(u *media.Unit, ts int64) Tag {
-	g := Tag{Type: Audio, Timestamp: uint32(ts), Data: u.Data}
+	g := Tag{Type: Audio, Timestamp: uint32(ts), Data: u.Data, Wall: u.Wall}
 	if u.Track.Codec == media.CodecOpus {
 		g.set(exAudio|codedFrames, Opus[0], Opus[1], Opus[2], Opus[3])
 	} else {
@@ -60,7 +60,7 @@ func audioTag(u *media.Unit, ts int64) Tag {
 }
 
 func (m *Muxer) videoTag(u *media.Unit, ts, cts int64) Tag {
-	g := Tag{Type: Video, Timestamp: uint32(ts), Key: u.Key, Prefixed: true, Data: payload(u)}
+	g := Tag{Type: Video, Timestamp: uint32(ts), Key: u.Key, Prefixed: true, Data: payload(u), Wall: u.Wall}
 	frame := byte(interFrame)
 	if u.Key {
 		frame = keyFrame

@@ -11,9 +11,10 @@ import (
 // Config says what a Muxer muxes.
 type Config struct {
 	Video, Audio *media.Track // as Choose returns them; nil for none
-	Extras       Extras       // as given to Choose; it tells H.265 by FourCC from H.265 by codec id 12
+	Extras       Extras       // as given to Choose: what a track may turn into, and how H.265 is written
 	Encoder      string       // name and version of this program, for the metadata
 	Bitrate      float64      // bit/s of video as measured; 0 if not known
+	Open         bool         // a track of a kind that is nil is taken up with its first unit
 }
 
 // Muxer turns the units of one stream into tags.
@@ -66,6 +67,12 @@ func (m *Muxer) Tags(u *media.Unit, out []Tag) []Tag {
 			return out
 		}
 	}
+	if l.track == nil {
+		l.track, l.seen = u.Track, u.DTS
+		if m.began {
+			out = m.announce(l, out)
+		}
+	}
 	if !m.began {
 		if m.video.track != nil && l != &m.video {
 			return out
@@ -94,14 +101,19 @@ func (m *Muxer) Flush(out []Tag) []Tag {
 	}
 }
 
+// lane returns the lane of a track, nil for one that is left out.
 func (m *Muxer) lane(t *media.Track) *lane {
-	switch {
-	case m.video.track != nil && t.ID == m.video.track.ID:
-		return &m.video
-	case m.audio.track != nil && t.ID == m.audio.track.ID:
-		return &m.audio
+	l := &m.video
+	if t.Kind == media.KindAudio {
+		l = &m.audio
 	}
-	return nil
+	switch was := l.track; {
+	case was == nil && !m.cfg.Open, was != nil && was.ID != t.ID:
+		return nil
+	case (was == nil || was.Codec != t.Codec) && carries(t, m.cfg.Extras) != "":
+		return nil
+	}
+	return l
 }
 
 // release appends the tags of the units that need not wait any longer.
@@ -164,6 +176,13 @@ func (m *Muxer) begin(out []Tag) []Tag {
 		out = append(out, m.header(l.track, l.record, 0))
 	}
 	return out
+}
+
+// announce appends what tells of a lane that has just got its track.
+func (m *Muxer) announce(l *lane, out []Tag) []Tag {
+	l.last = max(m.video.last, m.audio.last)
+	l.record = record(l.track)
+	return append(out, m.metadata(l.last), m.header(l.track, l.record, l.last))
 }
 
 // change makes t the lane's track and appends the headers that changed.

@@ -1,6 +1,9 @@
 package flv
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Type is the type of a tag, and of the RTMP message that carries its body.
 type Type uint8
@@ -15,11 +18,12 @@ const (
 // Tag is one FLV tag. Its body is Head followed by Data.
 type Tag struct {
 	Type      Type
-	Timestamp uint32   // milliseconds since the first key frame, modulo 2^32; DTS
-	Key       bool     // a picture at which a reader may start
-	Header    bool     // metadata or a sequence header: it describes the tags that follow
-	Prefixed  bool     // each item of Data goes out behind its length in four bytes
-	Data      [][]byte // the unit's own memory, not to be written to
+	Timestamp uint32    // milliseconds since the first key frame, modulo 2^32; DTS
+	Key       bool      // a picture at which a reader may start
+	Header    bool      // metadata or a sequence header: it describes the tags that follow
+	Prefixed  bool      // each item of Data goes out behind its length in four bytes
+	Data      [][]byte  // the unit's own memory, not to be written to
+	Wall      time.Time // arrival of the unit by the box's clock, with its monotonic reading; zero for a Header
 
 	head [8]byte
 	n    uint8 // bytes of head
@@ -52,10 +56,11 @@ func (t *Tag) AppendBody(b []byte) []byte {
 	return b
 }
 
-// Sizes of what surrounds a body in a file.
+// Sizes of a body and of what surrounds it in a file.
 const (
-	tagHeader   = 11
-	maxBodySize = 1<<24 - 1
+	TagHeader  = 11
+	TagTrailer = 4
+	MaxBody    = 1<<24 - 1
 )
 
 // AppendFileHeader appends the beginning of a file or an HTTP-FLV response,
@@ -73,12 +78,12 @@ func AppendFileHeader(b []byte, video, audio bool) []byte {
 }
 
 // AppendTag appends the tag as it stands in a file, with its size behind it,
-// and returns the longer slice (§E.4.1). The body must be below 16 MiB.
+// and returns the longer slice (§E.4.1). The body is at most MaxBody.
 func (t *Tag) AppendTag(b []byte) []byte {
 	n := t.Size()
 	b = append(b, byte(t.Type), byte(n>>16), byte(n>>8), byte(n))
 	ts := t.Timestamp
 	b = append(b, byte(ts>>16), byte(ts>>8), byte(ts), byte(ts>>24), 0, 0, 0)
 	b = t.AppendBody(b)
-	return binary.BigEndian.AppendUint32(b, uint32(tagHeader+n))
+	return binary.BigEndian.AppendUint32(b, uint32(TagHeader+n))
 }
