@@ -1,50 +1,9 @@
 package srt
 
-import (
-	"context"
-	"fmt"
-	"slices"
-	"time"
-
-	"camrelay/media"
-	"camrelay/media/hub"
-	"camrelay/media/mpegts"
-)
+import "camrelay/media/mpegts"
 
 // payload is what one SRT message carries: seven transport packets.
 const payload = 7 * mpegts.PacketSize
-
-// recipe says how the transport stream of a stream is made, once for all who
-// want it.
-func recipe(tracks []*media.Track) hub.Recipe[mpegts.Chunk] {
-	return hub.Recipe[mpegts.Chunk]{
-		Name:   "mpegts",
-		Limits: hub.Limits{Entries: 1 << 14, Bytes: 16 << 20, Keep: 2 * time.Second},
-		Size:   func(c mpegts.Chunk) int { return len(c.Data) },
-		Start:  func(c mpegts.Chunk) bool { return c.Key },
-		New: func() func(*media.Unit, []mpegts.Chunk) []mpegts.Chunk {
-			return mpegts.New(tracks).Chunks
-		},
-	}
-}
-
-// await returns the tracks of a stream as soon as there is media to send. r,
-// which keeps the stream making units, is the caller's own.
-func await(ctx context.Context, s *hub.Stream, r *hub.Reader[*media.Unit]) ([]*media.Track, error) {
-	tracks, err := s.WaitTracks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(tracks, mpegts.Carries) {
-		var names []string
-		for _, t := range tracks {
-			names = append(names, t.Codec.String())
-		}
-		return nil, media.Fail(media.ClassUnsupported, fmt.Errorf("MPEG-TS cannot carry %v", names))
-	}
-	_, _, err = r.Next(ctx)
-	return tracks, err
-}
 
 // cutter cuts a transport stream into messages of one payload each.
 type cutter struct {

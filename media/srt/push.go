@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/feed"
 	"camrelay/media/hub"
 	"camrelay/media/mpegts"
 )
@@ -27,7 +28,7 @@ func (c *Caller) Run(ctx context.Context, spec Spec, s *hub.Stream, p *media.Pro
 	awake := s.Units.Reader("srt", hub.LastStart) // the stream makes units while somebody reads them
 	awake.Relax()
 	defer awake.Close()
-	tracks, err := await(ctx, s, awake)
+	tracks, err := feed.AwaitTS(ctx, s, awake)
 	if err != nil {
 		return ended(ctx, err)
 	}
@@ -36,7 +37,7 @@ func (c *Caller) Run(ctx context.Context, spec Spec, s *hub.Stream, p *media.Pro
 		return ended(ctx, fmt.Errorf("cannot connect: %w", err))
 	}
 	defer hangUp()
-	chunks, release := hub.Derive(s, recipe(tracks))
+	chunks, release := feed.TS(s, tracks)
 	defer release()
 	r := chunks.Reader("srt", hub.LastStart)
 	defer r.Close()

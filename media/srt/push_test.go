@@ -187,7 +187,7 @@ func TestWhatCannotWork(t *testing.T) {
 	defer s.Close()
 	s.SetTracks([]*media.Track{{Kind: media.KindVideo, Codec: media.CodecMJPEG}})
 	for name, spec := range map[string]Spec{
-		"MPEG-TS cannot carry [MJPEG]":              {Host: "127.0.0.1", Port: 9},
+		"MPEG-TS cannot carry MJPEG":                {Host: "127.0.0.1", Port: 9},
 		"passphrase has 5 bytes, 10 to 79 are allo": {Host: "127.0.0.1", Port: 9, Passphrase: "short"},
 	} {
 		err := start(t, new(Caller).Run, spec, s).ends(10 * time.Second)
