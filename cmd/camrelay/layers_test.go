@@ -54,6 +54,8 @@ var rooms = []room{
 	{"media/testcam", "media media/codec", "a camera is not a part of what it tests"},
 	{"media/mediatest", "media media/codec media/hub", "every room's tests import it, so it imports only nouns"},
 
+	{"media/mediatest/hlscheck", "media media/codec", "a player knows no server"},
+
 	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
 	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/hls/playlist", mediaHeight},
 	{"media/hls/playlist", "media", "it formats text"},
@@ -88,7 +90,7 @@ const (
 )
 
 // testRooms may be imported by every test and by nobody else who does not list them.
-const testRooms = "media media/codec media/hub media/mediatest media/testcam"
+const testRooms = "media media/codec media/hub media/mediatest media/mediatest/hlscheck media/testcam"
 
 // door says which rooms may import a library; tests names rooms whose tests may as well.
 type door struct {

@@ -47,7 +47,7 @@ func (m *Muxer) appendHeader(next *media.Unit) {
 		}
 		last := t.samples[len(t.samples)-1].dts + t.frame
 		if next != nil && next.Track.ID == t.media.ID {
-			last = media.ToTicks(next.DTS, t.scale)
+			last = media.ToTicks(next.DTS+m.Shift, t.scale)
 		}
 		var offset int
 		b, offset = t.appendTraf(b, uint32(i+1), last)

@@ -11,6 +11,10 @@ import (
 // Muxer gathers units and hands them out as fragments. Fragments of one Muxer
 // are numbered from 1 and fit the init segment of the same tracks.
 type Muxer struct {
+	// Shift is added to all times, which must not become negative. It may be
+	// set while nothing is pending.
+	Shift time.Duration
+
 	tracks []track
 	number uint32 // of the last fragment
 
@@ -85,7 +89,7 @@ func (m *Muxer) Add(u *media.Unit) bool {
 		return false
 	}
 	s := sample{
-		dts: media.ToTicks(u.DTS, t.scale), pts: media.ToTicks(u.PTS, t.scale),
+		dts: media.ToTicks(u.DTS+m.Shift, t.scale), pts: media.ToTicks(u.PTS+m.Shift, t.scale),
 		size: uint32(size), key: u.Key || t.media.Kind == media.KindAudio,
 	}
 	if n := len(t.samples); n > 0 {

@@ -138,7 +138,7 @@ func TestPlaylistRepeatsTheQuery(t *testing.T) {
 	r.feed(clip.Until(6 * time.Second)...)
 	const query = "?token=a%22b%0A"
 	text := string(r.body("/gate/index.m3u8" + query + "&session=7"))
-	if !strings.Contains(text, "\nhls.m3u8?session=7&token=a%22b%0A\n") {
+	if !strings.Contains(text, "\nlive.m3u8?session=7&token=a%22b%0A\n") {
 		t.Error(text)
 	}
 	for _, s := range parseList(t, r.body("/gate/hls.m3u8"+query+"&_HLS_msn=7")).segments {

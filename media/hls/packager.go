@@ -34,7 +34,7 @@ const (
 // goroutine.
 type packager struct {
 	out    *Muxer
-	cfg    Config
+	epoch  time.Time // media time 0; zero if media time is the stream's
 	tracks func() ([]*media.Track, <-chan struct{})
 
 	mux  *fmp4.Muxer
@@ -48,10 +48,13 @@ type packager struct {
 	heard   bool          // the other track has had a unit in the open segment
 	mute    bool          // the other track is described but silent
 	origin  time.Duration // nothing is shown before this stream time
-	from    time.Duration // start of the pending part
+	from    time.Duration // start of the pending part, as it is listed
 	end     time.Duration // of what the leading track has had
 	pending part
-	wall    time.Time // time of day at which the open segment ends as planned
+	key     time.Duration // when the leading track's newest key frame came
+	keys    time.Duration // longest interval of key frames in the open segment
+	shift   time.Duration // from stream time to media time
+	wall    time.Time     // time of day at which the open segment ends as planned
 }
 
 // unit packages u. gap tells that something is missing before it.
@@ -130,11 +133,12 @@ func (p *packager) start(u *media.Unit) {
 			used = append(used, t)
 		}
 	}
+	p.shift = p.sinceEpoch(u)
 	if !p.describe(used) {
 		return
 	}
 	p.stale = false
-	p.origin = u.PTS
+	p.origin, p.key = u.PTS, u.DTS
 	p.open(u)
 	p.lead(u)
 }
@@ -152,6 +156,7 @@ func (p *packager) describe(used []*media.Track) bool {
 	}
 	p.used = used
 	if p.init != nil && bytes.Equal(data, p.init.data) {
+		p.mux.Shift = p.shift
 		return true
 	}
 	if p.init != nil {
@@ -160,7 +165,19 @@ func (p *packager) describe(used []*media.Track) bool {
 	}
 	p.init = p.out.newInit(used, data)
 	p.mux = fmp4.NewMuxer(used)
+	p.mux.Shift = p.shift
 	return true
+}
+
+// sinceEpoch returns what makes the stream time of u, with which everything
+// begins anew, the media time of all streams: players that switch between the
+// variants of a ladder find the same moment at the same time stamp (RFC 8216
+// §6.2.4). A clock that was set back makes no negative time.
+func (p *packager) sinceEpoch(u *media.Unit) time.Duration {
+	if p.epoch.IsZero() {
+		return 0
+	}
+	return max(u.Wall.Sub(p.epoch), 0) - u.DTS
 }
 
 // open begins a segment with u, the unit of the leading track that comes next.
@@ -185,13 +202,20 @@ func (p *packager) independent(u *media.Unit) bool {
 // lead packages a unit of the leading track and cuts before or after it.
 func (p *packager) lead(u *media.Unit) {
 	elapsed, frame := u.DTS-p.seg.start, p.mux.Frame(u.Track.ID)
-	limit := p.out.limit()
+	b := p.out.bounds(frame)
+	if u.Key {
+		p.keys, p.key = max(p.keys, u.DTS-p.key), u.DTS
+	}
+	least := time.Duration(float64(b.part) * leastPart)
 	switch {
-	case elapsed > limit: // a pause: the segment ends where its frames do
+	case elapsed > b.limit: // a pause: the segment ends where its frames do
 		p.broken = u.DTS-p.end > hole
 		p.cut(u, p.end-p.seg.start)
-	case elapsed+frame > limit, p.independent(u) && elapsed >= p.out.wanted():
+	case elapsed+frame > b.limit, p.independent(u) && elapsed >= b.wanted:
 		p.cut(u, elapsed)
+	case p.pending.frames > 0 && u.DTS-p.from >= least && u.DTS+frame-p.from > b.part+slack:
+		p.end = u.DTS
+		p.flush(u, b.part, false)
 	}
 	if p.pending.frames == 0 {
 		p.pending.independent = p.independent(u)
@@ -201,8 +225,10 @@ func (p *packager) lead(u *media.Unit) {
 	}
 	p.pending.frames++
 	p.end = u.DTS + frame
-	if p.end+frame-p.from > p.cfg.Part+slack {
-		p.flush(nil)
+	// What may be the last part waits for the next unit: a part that is
+	// published promises that another follows in the same segment.
+	if p.end-p.from >= least && p.end+frame-p.from > b.part+slack && p.end+frame/2-p.seg.start < b.wanted {
+		p.flush(nil, b.part, false)
 	}
 }
 
@@ -212,10 +238,10 @@ func (p *packager) cut(u *media.Unit, duration time.Duration) {
 	switch {
 	case p.pending.frames == 0:
 	case u.DTS-p.end > hole:
-		p.flush(nil)
+		p.flush(nil, p.part(), true)
 	default:
 		p.end = u.DTS
-		p.flush(u)
+		p.flush(u, p.part(), true)
 	}
 	if p.independent(u) && len(p.used) > 1 && !p.heard {
 		p.hush()
@@ -223,6 +249,9 @@ func (p *packager) cut(u *media.Unit, duration time.Duration) {
 	p.finish(duration)
 	p.open(u)
 }
+
+// part returns the length that no part exceeds.
+func (p *packager) part() time.Duration { return p.out.bounds(p.mux.Frame(p.used[0].ID)).part }
 
 // hush goes on without the other track, which had nothing in the whole
 // segment: players wait for each track that an init segment promises. It is
@@ -238,23 +267,25 @@ func (p *packager) hush() {
 	}
 }
 
-// flush ends the pending part; next is the unit that follows it, if known.
-func (p *packager) flush(next *media.Unit) {
+// flush ends the pending part; next is the unit that follows it, if known. The
+// part is listed with limit at most: what lasted longer is listed with the
+// parts that follow.
+func (p *packager) flush(next *media.Unit, limit time.Duration, last bool) {
 	bufs, size := p.mux.Flush(p.bufs[:0], next)
 	if size > 0 {
-		p.pending.duration = p.end - p.from
-		p.out.part(p.seg, bufs, int64(size), p.pending)
+		p.pending.duration = min(max(p.end-p.from, 0), limit)
+		p.out.part(p.seg, bufs, int64(size), p.pending, last)
 	}
 	clear(bufs)
 	p.bufs = bufs[:0]
+	p.from += p.pending.duration
 	p.pending = part{}
-	p.from = p.end
 }
 
 // stop ends the segment where its frames end; nothing continues it.
 func (p *packager) stop() {
 	if p.pending.frames > 0 {
-		p.flush(nil)
+		p.flush(nil, p.part(), true)
 	} else {
 		bufs, _ := p.mux.Flush(p.bufs[:0], nil)
 		clear(bufs)
@@ -265,6 +296,7 @@ func (p *packager) stop() {
 
 func (p *packager) finish(duration time.Duration) {
 	p.wall = p.seg.wall.Add(duration)
+	p.seg.keys, p.keys = p.keys, 0
 	p.out.end(p.seg, duration)
 	p.seg = nil
 }

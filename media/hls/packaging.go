@@ -19,7 +19,8 @@ type packaging struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended
 
-	muxer *Muxer    // nil while old segments are removed
+	muxer *Muxer // nil while old segments are removed
+	began time.Time
 	last  time.Time // when it was last known to have viewers; guarded by Server.mu
 }
 
@@ -111,8 +112,9 @@ func (s *Server) claim(name string, p *packaging) (old *packaging) {
 	}
 	if p.stream != nil {
 		p.muxer = NewMuxer(s.cfg, s.root, s.budget, p.stream, s.log)
-		p.muxer.numbers = s.ended[name]
-		p.last = time.Now()
+		p.muxer.numbers, p.muxer.epoch = s.ended[name], s.epoch
+		p.began = time.Now()
+		p.last = p.began
 	}
 	s.running[name] = p
 	s.notify()

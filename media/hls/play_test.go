@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,21 +14,23 @@ import (
 	"camrelay/media/mediatest"
 )
 
+var hint = regexp.MustCompile(`#EXT-X-PRELOAD-HINT:.*\n`)
+
 // serveEnded serves the rig over HTTP with playlists that have ended, so that
-// players play all of it and stop. It returns the URL of the multivariant
-// playlist.
+// players play all of it and stop. It returns the URL of its directory.
 func serveEnded(t *testing.T, r *rig) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasSuffix(req.URL.Path, "hls.m3u8") {
+		if path := req.URL.Path; strings.HasSuffix(path, plainPlaylist) || strings.HasSuffix(path, livePlaylist) {
 			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
-			w.Write(append(r.body(req.URL.Path), "#EXT-X-ENDLIST\n"...)) //nolint:errcheck // a player may leave
+			text := append(hint.ReplaceAll(r.body(path), nil), "#EXT-X-ENDLIST\n"...)
+			w.Write(text) //nolint:errcheck // a player may leave
 			return
 		}
 		r.server.ServeHTTP(w, req)
 	}))
 	t.Cleanup(server.Close)
-	return server.URL + "/gate/index.m3u8"
+	return server.URL + "/gate/"
 }
 
 // pack packages the first 8 s of a clip from its first key frame on, and ends
@@ -71,7 +74,9 @@ func TestFFmpegPlays(t *testing.T) {
 	for _, kind := range played() {
 		t.Run(string(kind), func(t *testing.T) {
 			r, units := pack(t, kind)
-			url := serveEnded(t, r)
+			dir := serveEnded(t, r)
+			mediatest.Decodes(t, dir+plainPlaylist)
+			url := dir + multivariantName
 			mediatest.Decodes(t, url)
 			probed := mediatest.Probe(t, url)
 			offsets := map[media.Kind]time.Duration{}
@@ -105,7 +110,7 @@ func TestGStreamerPlays(t *testing.T) {
 	for _, kind := range played() {
 		t.Run(string(kind), func(t *testing.T) {
 			r, units := pack(t, kind)
-			url := serveEnded(t, r)
+			url := serveEnded(t, r) + multivariantName
 			for _, k := range []media.Kind{media.KindVideo, media.KindAudio} {
 				want := len(of(units, k))
 				if want == 0 {
@@ -153,7 +158,7 @@ func TestPlayersCrossDiscontinuities(t *testing.T) {
 		r.feed(shift(units, time.Duration(i)*20*time.Second)...)
 	}
 	r.pack.stop()
-	url := serveEnded(t, r)
+	url := serveEnded(t, r) + multivariantName
 	if got := len(mediatest.Probe(t, url).Times(t, "video")); got != want {
 		t.Errorf("ffprobe sees %d of %d pictures", got, want)
 	}

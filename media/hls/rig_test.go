@@ -145,6 +145,7 @@ func parseList(tb testing.TB, text []byte) *listing {
 		var err error
 		switch tag {
 		case "#EXTM3U", "#EXT-X-VERSION", "#EXT-X-ENDLIST":
+		case "#EXT-X-SERVER-CONTROL", "#EXT-X-PART-INF", "#EXT-X-PART", "#EXT-X-PRELOAD-HINT": // of low latency
 		case "#EXT-X-INDEPENDENT-SEGMENTS":
 			l.independent = true
 		case "#EXT-X-TARGETDURATION":

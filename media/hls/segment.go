@@ -30,12 +30,14 @@ type segment struct {
 	duration time.Duration // * so far, of an open segment
 	gap      bool          // * it could not be written: there is no file
 	frames   int           // * of the track that leads
+	keys     time.Duration // * longest interval of key frames that ended in it, 0 without one
 	expires  time.Time     // * when the file may go, once it is out of the playlist
 
 	listed *list.Element // guarded by Budget.mu
 }
 
-// part is a run of bytes of a segment that was written at once.
+// part is a run of bytes of a segment that was written at once. The parts of a
+// gap have none.
 type part struct {
 	offset, size int64
 	duration     time.Duration
@@ -91,6 +93,25 @@ func isOwn(name string) bool {
 	}
 	n, ok = strings.CutPrefix(n, initPrefix)
 	return ok && isNumber(n)
+}
+
+// partName names part n of a segment. There is no file of that name.
+func partName(session string, sequence uint64, n int) string {
+	return session + "-" + strconv.FormatUint(sequence, 10) + "." + strconv.Itoa(n) + mediaSuffix
+}
+
+// parsePart is the opposite of partName.
+func parsePart(name string) (session string, sequence uint64, n int, ok bool) {
+	rest, ok := strings.CutSuffix(name, mediaSuffix)
+	dot := strings.LastIndexByte(rest, '.')
+	if !ok || dot < 0 || !isOwn(rest[:dot]+mediaSuffix) || !isNumber(rest[dot+1:]) {
+		return "", 0, 0, false
+	}
+	session, rest = rest[:sessionDigits], rest[sessionDigits+1:]
+	seq, part, _ := strings.Cut(rest, ".")
+	sequence, err := strconv.ParseUint(seq, 10, 64)
+	n, perr := strconv.Atoi(part)
+	return session, sequence, n, err == nil && perr == nil
 }
 
 func isNumber(s string) bool {

@@ -28,13 +28,15 @@ type Server struct {
 	busy   chan struct{}    // to Run, capacity 1: something may be due earlier
 	zip    sync.Pool        // of *gzip.Writer
 	cfg    Config
+	epoch  time.Time // media time 0 of all streams
 
 	mu       sync.Mutex // guards what follows
 	running  map[string]*packaging
 	changed  chan struct{}      // closed and replaced when running changes
 	ended    map[string]numbers // of streams that are not packaged now
 	sessions map[sessionKey]*session
-	serving  bool // Run runs
+	ladders  map[string][]string // the streams of a multivariant playlist, by its stream
+	serving  bool                // Run runs
 }
 
 // NewServer returns a Server of files below root. open is asked once for each
@@ -42,14 +44,25 @@ type Server struct {
 func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *slog.Logger) *Server {
 	return &Server{
 		root: root, budget: budget, opener: open, log: log, cfg: cfg,
+		epoch:    time.Now().Add(-time.Minute), // a first group of pictures is older than its packager
 		demand:   make(chan *hub.Stream),
 		busy:     make(chan struct{}, 1),
-		zip:      sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }},
+		zip:      sync.Pool{New: newZip},
 		running:  make(map[string]*packaging),
 		changed:  make(chan struct{}),
 		ended:    make(map[string]numbers),
 		sessions: make(map[sessionKey]*session),
+		ladders:  make(map[string][]string),
 	}
+}
+
+// newZip returns a writer for playlists, which many viewers want at once.
+func newZip() any {
+	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
+	if err != nil {
+		panic("hls: internal error: " + err.Error())
+	}
+	return z
 }
 
 // Run admits viewers, packages on demand what they watch and nobody packages,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,24 +51,36 @@ type sessionKey struct {
 
 // visit is what a request tells about its viewer.
 type visit struct {
-	req    hub.Request
-	suffix string // the query, to be repeated in playlists so that their requests show it too
-	fresh  bool   // the player learns from the answer which session it is
+	req   hub.Request
+	name  string            // the stream that the viewer looks at
+	file  string            //
+	via   string            // the stream whose ladder it is on
+	query string            // to be repeated in playlists so that their requests show it too
+	sum   [sha256.Size]byte // of what tells viewers apart
+	fresh bool              // the player learns from the answer which session it is
 }
 
-// newVisit reads a request for the stream of that name. The credentials are
-// part of the key: nobody gets in on the session of a neighbour behind the same
-// address.
-func newVisit(r *http.Request, name, file string) (visit, sessionKey) {
+// newVisit reads a request for a file of the stream of that name. The
+// credentials are part of the key: nobody gets in on the session of a neighbour
+// behind the same address.
+func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey) {
 	query := r.URL.Query()
+	v := visit{
+		req:  hub.Request{Path: name, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
+		name: name, file: file, via: name,
+		fresh: file == multivariantName && !query.Has(sessionParameter),
+	}
+	if via := query.Get(ladderParameter); file != multivariantName && slices.Contains(s.ladder(via), name) {
+		v.via = via
+		if s.packaged(name) != nil {
+			v.req.Path = via
+		}
+	}
+	delete(query, ladderParameter)
 	for k := range query {
 		if strings.HasPrefix(k, "_HLS_") { // directives of delivery (rfc8216bis §6.2.5)
 			delete(query, k)
 		}
-	}
-	v := visit{
-		req:   hub.Request{Path: name, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
-		fresh: file == multivariantName && !query.Has(sessionParameter),
 	}
 	if v.fresh {
 		query.Set(sessionParameter, rand.Text())
@@ -77,7 +90,7 @@ func newVisit(r *http.Request, name, file string) (visit, sessionKey) {
 		v.req.Token = token
 	}
 	if q := query.Encode(); q != "" {
-		v.suffix = "?" + q
+		v.query = "?" + q
 	}
 	delete(query, sessionParameter) // ours, not the Opener's
 	v.req.Query = query
@@ -86,11 +99,26 @@ func newVisit(r *http.Request, name, file string) (visit, sessionKey) {
 		host = r.RemoteAddr
 	}
 	h := sha256.New()
-	for _, f := range []string{host, r.UserAgent(), r.Header.Get("Authorization"), v.suffix} {
+	for _, f := range []string{host, r.UserAgent(), r.Header.Get("Authorization"), v.query} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f)))) //nolint:errcheck // it never fails
 		h.Write([]byte(f))                                          //nolint:errcheck // it never fails
 	}
-	return v, sessionKey{name, [sha256.Size]byte(h.Sum(nil))}
+	h.Sum(v.sum[:0])
+	return v, v.key()
+}
+
+func (v *visit) key() sessionKey { return sessionKey{v.req.Path, v.sum} }
+
+// suffix returns the query that URIs of the stream of that name carry.
+func (v *visit) suffix(name string) string {
+	switch {
+	case name == v.via:
+		return v.query
+	case v.query == "":
+		return "?" + ladderParameter + "=" + url.QueryEscape(v.via)
+	default:
+		return v.query + "&" + ladderParameter + "=" + url.QueryEscape(v.via)
+	}
 }
 
 // enter returns the session of the viewer, opened if there is none. The caller

@@ -78,10 +78,15 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	return newSiteOf(t, settings(), mediatest.H264AAC)
+}
+
+func newSiteOf(t *testing.T, cfg Config, kind mediatest.Kind) *site {
+	t.Helper()
+	clip := mediatest.MakeClip(t, kind)
 	stream := hub.NewStream("gate")
 	s := &site{t: t, dir: t.TempDir(), door: &door{stream: stream}}
-	s.server = NewServer(settings(), openRoot(t, s.dir), NewBudget(1<<30, 1<<30), s.door.open, quiet())
+	s.server = NewServer(cfg, openRoot(t, s.dir), NewBudget(1<<30, 1<<30), s.door.open, quiet())
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { s.server.Run(ctx) }) //nolint:errcheck // it returns nil
@@ -91,6 +96,7 @@ func newSite(t *testing.T) *site {
 		for i := 0; ctx.Err() == nil; i++ {
 			u := clip.Unit(i)
 			u.Wall = begin.Add(u.DTS)
+			u.Key = u.Key || clip.Video() == nil
 			time.Sleep(time.Until(u.Wall))
 			stream.Units.Append(u)
 		}
@@ -128,7 +134,7 @@ func (s *site) poll(path string, d time.Duration) {
 	}
 }
 
-var variant = regexp.MustCompile(`(?m)^hls\.m3u8\S*$`)
+var variant = regexp.MustCompile(`(?m)^live\.m3u8\S*$`)
 
 // begin asks for the multivariant playlist and returns the path of the one
 // that it names.

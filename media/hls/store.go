@@ -32,17 +32,19 @@ func streamOf(dir string) string { return strings.ReplaceAll(dir, ".", "/") }
 // numbers is what a session hands on to the next one.
 type numbers struct {
 	sequence      uint64        // of the next segment
-	discontinuity uint64        // of the last segment
+	discontinuity uint64        // of the last segment that was begun
 	used          bool          // there has been a segment
 	target        int           // EXT-X-TARGETDURATION in seconds, 0 until it is fixed
+	part          time.Duration // PART-TARGET, 0 until it is fixed
 	segment       time.Duration // Config.Segment, for which target was fixed
+	wanted        time.Duration // Config.Part, for which part was fixed
 }
 
 // stateSize is the fixed size of the state file, so that rewriting it never
 // needs space and never leaves half of it.
-const stateSize = 82
+const stateSize = 122
 
-const stateFormat = "camrelay hls 1 %020d %020d %04d %019d\n"
+const stateFormat = "camrelay hls 2 %020d %020d %04d %019d %019d %019d\n"
 
 // create makes a new file for writing, and the directory if it has gone.
 func (s *store) create(name string) (*os.File, error) {
@@ -128,15 +130,15 @@ func (s *store) load() numbers {
 
 func parseState(b []byte) numbers {
 	n := numbers{used: true}
-	_, err := fmt.Sscanf(string(b), stateFormat, &n.sequence, &n.discontinuity, &n.target, &n.segment)
-	if err != nil || n.target < 0 || n.segment < 0 {
+	_, err := fmt.Sscanf(string(b), stateFormat, &n.sequence, &n.discontinuity, &n.target, &n.part, &n.segment, &n.wanted)
+	if err != nil || n.target < 0 || n.part < 0 || n.segment < 0 || n.wanted < 0 {
 		return numbers{}
 	}
 	return n
 }
 
 func appendState(b []byte, n numbers) []byte {
-	return fmt.Appendf(b, stateFormat, n.sequence, n.discontinuity, n.target, n.segment)
+	return fmt.Appendf(b, stateFormat, n.sequence, n.discontinuity, n.target, n.part, n.segment, n.wanted)
 }
 
 // save rewrites the state file.

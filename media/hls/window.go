@@ -15,9 +15,15 @@ import (
 
 // Names of playlists.
 const (
-	multivariantName = "index.m3u8"
-	mediaPlaylist    = "hls.m3u8"
+	multivariantName = "index.m3u8" // lists livePlaylist
+	livePlaylist     = "live.m3u8"  // low latency
+	plainPlaylist    = "hls.m3u8"
 )
+
+// isPlaylist tells whether file is the name of a playlist.
+func isPlaylist(file string) bool {
+	return file == multivariantName || file == livePlaylist || file == plainPlaylist
+}
 
 // reserve is the share by which segments may still grow once the target
 // duration is fixed.
@@ -25,13 +31,6 @@ const reserve = 1.2
 
 // errEmpty says that there is no segment to be listed now.
 var errEmpty = errors.New("no segment is available")
-
-// cache holds the media playlist of one version, without a suffix. It is shared
-// with those who send it.
-type cache struct {
-	version uint64
-	media   []byte
-}
 
 // listed returns the segments in the playlist. mu is held.
 func (m *Muxer) listed() []*segment {
@@ -67,34 +66,15 @@ func (m *Muxer) target() time.Duration {
 	return m.targetDuration()
 }
 
-// limit returns how long a segment may be, whether a key frame comes or not.
-func (m *Muxer) limit() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.numbers.target == 0 {
-		return maxSegment
-	}
-	return m.targetDuration() + 490*time.Millisecond
-}
-
-// wanted returns the length from which on a key frame ends a segment. The very
-// first one is short if it can be: somebody may be waiting for it.
-func (m *Muxer) wanted() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.segments) == 0 {
-		return m.cfg.Segment / 2
-	}
-	return time.Duration(float64(m.cfg.Segment) * early)
-}
-
 // measure takes bit rates and the frame rate from the segments in the
 // playlist. mu is held.
 func (m *Muxer) measure() {
 	var size int64
 	var duration time.Duration
 	peak, frames := 0, 0
+	m.keys = 0
 	for _, s := range m.listed() {
+		m.keys = max(m.keys, s.keys)
 		if s.gap || s.duration < m.cfg.Segment/2 {
 			continue
 		}
@@ -111,61 +91,79 @@ func (m *Muxer) measure() {
 
 func bitrate(size int64, d time.Duration) int { return int(math.Ceil(float64(size) * 8 / d.Seconds())) }
 
-// playlist returns the playlist of that file name and the target duration.
-func (m *Muxer) playlist(file, suffix string) ([]byte, time.Duration, error) {
+// variant returns what a multivariant playlist tells of the stream, but for
+// the URI, and whether every segment begins with a key frame.
+func (m *Muxer) variant() (v playlist.Variant, independent bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.listed()) == 0 {
-		return nil, 0, errEmpty
+	segments := m.listed()
+	if len(segments) == 0 || m.peak == 0 {
+		return v, false, errEmpty
 	}
-	if m.cache.version != m.version {
-		m.cache = cache{version: m.version}
-	}
-	td := m.targetDuration()
-	if file == multivariantName {
-		text, err := m.multivariant(suffix)
-		return text, td, err
-	}
-	m.numbers.target = int(td / time.Second)
-	return m.media(suffix), td, nil
+	v = describe(segments[len(segments)-1].init.tracks, m.rate)
+	v.Bandwidth, v.Average = m.peak, m.average
+	return v, !m.mixed, nil
 }
 
-// media returns the media playlist. suffix is appended to each URI. mu is held.
-func (m *Muxer) media(suffix string) []byte {
-	if suffix == "" && m.cache.media != nil {
-		return m.cache.media
-	}
+// plain returns the plain playlist.
+func (m *Muxer) plain() (*playlist.Text, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	segments := m.listed()
+	if len(segments) == 0 {
+		return nil, errEmpty
+	}
+	return m.cache.plain.get(m.version, func() *playlist.Text {
+		pl := m.media(segments)
+		return pl.Text()
+	}), nil
+}
+
+// media returns the playlist of segments, of which there is one at least. mu
+// is held.
+func (m *Muxer) media(segments []*segment) playlist.Media {
 	head := segments[0]
 	pl := playlist.Media{
-		TargetDuration: m.numbers.target, Sequence: head.sequence, DiscontinuitySequence: head.number,
-		Independent: !m.mixed, Suffix: suffix, Segments: make([]playlist.Segment, len(segments)),
+		TargetDuration: int(m.targetDuration() / time.Second), Sequence: head.sequence, DiscontinuitySequence: head.number,
+		Independent: !m.mixed, Segments: make([]playlist.Segment, len(segments)),
 	}
 	if head.discontinuity {
 		pl.DiscontinuitySequence--
 	}
 	for i, s := range segments {
-		pl.Segments[i] = playlist.Segment{
-			URI: s.name, Map: s.init.name, Duration: s.duration, DateTime: s.wall,
-			Discontinuity: s.discontinuity, Gap: s.gap,
-		}
+		pl.Segments[i] = entryOf(s)
 	}
-	text := pl.AppendTo(make([]byte, 0, 256+160*len(segments)))
-	if suffix == "" {
-		m.cache.media = text
-	}
-	return text
+	return pl
 }
 
-// multivariant returns the multivariant playlist. mu is held.
-func (m *Muxer) multivariant(suffix string) ([]byte, error) {
-	if m.peak == 0 {
-		return nil, errEmpty
+// entryOf returns what playlists tell of a segment, but for its parts. The init
+// segment of a gap may never have been written.
+func entryOf(s *segment) playlist.Segment {
+	e := playlist.Segment{
+		URI: s.name, Map: s.init.name, Duration: s.duration, DateTime: s.wall, Discontinuity: s.discontinuity, Gap: s.gap,
 	}
-	segments := m.listed()
-	v := describe(segments[len(segments)-1].init.tracks, m.rate)
-	v.URI, v.Bandwidth, v.Average = mediaPlaylist+suffix, m.peak, m.average
-	return (&playlist.Multivariant{Independent: !m.mixed, Variants: []playlist.Variant{v}}).AppendTo(nil), nil
+	if s.gap && !s.init.written {
+		e.Map = ""
+	}
+	return e
+}
+
+// cache holds the playlists that have been asked for since they changed.
+type cache struct{ plain, live, delta made }
+
+// made is a playlist of one version.
+type made struct {
+	version uint64
+	text    *playlist.Text
+}
+
+// get returns the playlist of that version, which make makes if it is not
+// there.
+func (c *made) get(version uint64, make func() *playlist.Text) *playlist.Text {
+	if c.text == nil || c.version != version {
+		*c = made{version, make()}
+	}
+	return c.text
 }
 
 // describe returns what a multivariant playlist tells of tracks. rate is what
@@ -192,8 +190,9 @@ func describe(tracks []*media.Track, rate float64) (v playlist.Variant) {
 // error is fs.ErrNotExist for any other name.
 func (m *Muxer) openFile(name string) (*os.File, error) {
 	m.mu.Lock()
-	known := slices.ContainsFunc(m.segments, func(s *segment) bool {
-		return s.name == name && !s.gap || s.init.name == name && s.init.written
+	isInit := func(s *segment) bool { return s.init.name == name && s.init.written }
+	known := m.current != nil && isInit(m.current) || slices.ContainsFunc(m.segments, func(s *segment) bool {
+		return s.name == name && !s.gap || isInit(s)
 	})
 	m.mu.Unlock()
 	if !known {
@@ -207,33 +206,4 @@ func (m *Muxer) handOver() numbers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.numbers
-}
-
-// Status is what is known of a Muxer.
-type Status struct {
-	Name            string
-	Segments        int           // on disk
-	Listed          int           // in the playlist
-	Bytes           int64         // on disk
-	Sequence        uint64        // of the next segment
-	TargetDuration  time.Duration // 0 until it is fixed
-	Bandwidth       int           // bit/s, peak
-	Gaps            uint64        // segments that could not be written
-	Discontinuities uint64
-	Lost            uint64 // units missed by being slow
-	Viewers         int    // sessions; set by Server.Status
-	Err             error  // why the newest segment could not be written; nil if it could
-}
-
-// Status returns the figures as of now.
-func (m *Muxer) Status() Status {
-	used := m.budget.usedBy(&m.share)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return Status{
-		Name: m.stream.Name(), Segments: len(m.segments), Listed: len(m.listed()), Bytes: used,
-		Sequence: m.numbers.sequence, TargetDuration: time.Duration(m.numbers.target) * time.Second,
-		Bandwidth: m.peak, Gaps: m.counts.gaps, Discontinuities: m.counts.discontinuities,
-		Lost: m.counts.lost, Err: m.counts.err,
-	}
 }

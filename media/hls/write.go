@@ -77,10 +77,10 @@ func (m *Muxer) describe(in *initSegment) error {
 	return nil
 }
 
-// redescribe gives the open segment another init segment, unless the playlist
+// redescribe gives the open segment another init segment, unless a playlist
 // has shown the one that it has. It tells whether it did.
 func (m *Muxer) redescribe(s *segment, in *initSegment) bool {
-	if m.inPlaylist(s.init) || !s.gap && m.describe(in) != nil {
+	if m.inPlaylist(s.init, s.sequence) || !s.gap && m.describe(in) != nil {
 		return false
 	}
 	m.mu.Lock()
@@ -92,10 +92,12 @@ func (m *Muxer) redescribe(s *segment, in *initSegment) bool {
 	return true
 }
 
-func (m *Muxer) inPlaylist(in *initSegment) bool {
+// inPlaylist tells whether in was in a playlist for another segment or for that
+// one.
+func (m *Muxer) inPlaylist(in *initSegment, sequence uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.ContainsFunc(m.segments, func(s *segment) bool { return s.init == in })
+	return m.shown > sequence || slices.ContainsFunc(m.segments, func(s *segment) bool { return s.init == in })
 }
 
 func (m *Muxer) writeInit(in *initSegment) error {

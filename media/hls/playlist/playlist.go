@@ -4,19 +4,23 @@
 //
 // All functions are pure and may be called from any goroutine.
 //
-// Specification: RFC 8216, and draft-pantos-hls-rfc8216bis for EXT-X-GAP.
+// Specification: RFC 8216, and draft-pantos-hls-rfc8216bis for EXT-X-GAP and
+// all that makes latency low.
 package playlist
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
 
-// EXT-X-VERSION: fragmented MP4 came with 7, and EXT-X-GAP needs 8 (rfc8216bis
-// §8). Players may refuse what is above their own, so 8 is told only then.
+// EXT-X-VERSION: fragmented MP4 came with 7, EXT-X-GAP needs 8 and EXT-X-SKIP 9
+// (rfc8216bis §8). Players may refuse what is above their own, so the higher
+// ones are told only then.
 const (
 	version    = 7
 	versionGap = 8
+	versionLow = 9
 )
 
 // Media is a media playlist.
@@ -26,13 +30,21 @@ type Media struct {
 	DiscontinuitySequence uint64 // of the first segment, without its own Discontinuity
 	Independent           bool   // every segment begins with a key frame
 	Segments              []Segment
-	Suffix                string // appended to each URI, such as a query with its question mark
+	Skipped               int  // so many of the first Segments are left out (EXT-X-SKIP)
+	Low                   *Low // nil: the playlist is plain
+}
+
+// Low is what a low-latency playlist has in addition.
+type Low struct {
+	PartTarget time.Duration // ≥ each part's duration
+	Open       *Segment      // grows yet; only its parts are listed. nil: it has none
+	Hint       string        // URI of the part that comes next
 }
 
 // Segment is one media segment.
 type Segment struct {
 	URI           string
-	Map           string // URI of its init segment
+	Map           string // URI of its init segment; empty if it does not need one
 	Duration      time.Duration
 	DateTime      time.Time // of its first sample; zero if not known
 	Discontinuity bool      // it does not continue the segment before
@@ -40,119 +52,199 @@ type Segment struct {
 	Parts         []Part    // in order; none if they are not offered
 }
 
-// Part is one partial segment: a range of bytes of its segment.
+// Part is one partial segment.
 type Part struct {
-	Duration     time.Duration
-	Offset, Size int64
-	Independent  bool // begins with a key frame
+	URI         string
+	Duration    time.Duration
+	Independent bool // begins with a key frame
+	Gap         bool // it has no media and is not to be loaded
 }
 
-// AppendTo appends the text of the playlist to b and returns the longer slice.
-// EXT-X-MAP is written where Map changes and after each discontinuity.
-func (m *Media) AppendTo(b []byte) []byte {
-	v := uint64(version)
-	for i := range m.Segments {
-		if m.Segments[i].Gap {
-			v = versionGap
-		}
+// Text is the text of a playlist that many viewers share, although each wants
+// a suffix of its own, such as a query with its question mark, at all URIs.
+// Nobody may write to what it holds.
+type Text struct {
+	text []byte
+	ends []int // of the URIs in text
+}
+
+// With returns the text with suffix appended to each URI. Without a suffix it
+// is shared; room is what the caller will append to the text otherwise.
+func (t *Text) With(suffix string, room int) []byte {
+	if suffix == "" {
+		return slices.Clip(t.text)
 	}
-	b = appendHead(b, v, m.Independent)
-	b = appendInt(b, "#EXT-X-TARGETDURATION:", uint64(m.TargetDuration))
-	b = appendInt(b, "#EXT-X-MEDIA-SEQUENCE:", m.Sequence)
+	b := make([]byte, 0, len(t.text)+len(t.ends)*len(suffix)+room)
+	from := 0
+	for _, end := range t.ends {
+		b = append(b, t.text[from:end]...)
+		b = append(b, suffix...)
+		from = end
+	}
+	return append(b, t.text[from:]...)
+}
+
+// uri appends a URI.
+func (t *Text) uri(uri string) {
+	t.text = append(t.text, uri...)
+	t.ends = append(t.ends, len(t.text))
+}
+
+// put appends strings.
+func (t *Text) put(all ...string) {
+	for _, s := range all {
+		t.text = append(t.text, s...)
+	}
+}
+
+// seconds appends a duration as a decimal number.
+func (t *Text) seconds(d time.Duration) {
+	t.text = strconv.AppendFloat(t.text, d.Seconds(), 'f', 5, 64)
+}
+
+// line appends a tag with a number.
+func (t *Text) line(tag string, n uint64) {
+	t.put(tag)
+	t.text = strconv.AppendUint(t.text, n, 10)
+	t.put("\n")
+}
+
+// head appends what each playlist begins with.
+func (t *Text) head(version uint64, independent bool) {
+	t.put("#EXTM3U\n")
+	t.line("#EXT-X-VERSION:", version)
+	if independent {
+		t.put("#EXT-X-INDEPENDENT-SEGMENTS\n")
+	}
+}
+
+// Text returns the text of the playlist. EXT-X-MAP is written where Map
+// changes, after each discontinuity and after skipped segments.
+func (m *Media) Text() *Text {
+	t := &Text{text: make([]byte, 0, 512+200*len(m.Segments)), ends: make([]int, 0, 3*len(m.Segments)+32)}
+	t.head(m.version(), m.Independent)
+	t.line("#EXT-X-TARGETDURATION:", uint64(m.TargetDuration))
+	if m.Low != nil {
+		m.control(t)
+	}
+	t.line("#EXT-X-MEDIA-SEQUENCE:", m.Sequence)
 	if m.DiscontinuitySequence > 0 {
-		b = appendInt(b, "#EXT-X-DISCONTINUITY-SEQUENCE:", m.DiscontinuitySequence)
+		t.line("#EXT-X-DISCONTINUITY-SEQUENCE:", m.DiscontinuitySequence)
+	}
+	if m.Skipped > 0 {
+		t.line("#EXT-X-SKIP:SKIPPED-SEGMENTS=", uint64(m.Skipped))
 	}
 	current := ""
-	for i := range m.Segments {
+	for i := m.Skipped; i < len(m.Segments); i++ {
 		s := &m.Segments[i]
-		if s.Discontinuity {
-			b = append(b, "#EXT-X-DISCONTINUITY\n"...)
-			current = ""
-		}
-		if s.Map != current {
-			b = append(b, `#EXT-X-MAP:URI="`...)
-			b = append(b, s.Map...)
-			b = append(b, m.Suffix...)
-			b = append(b, "\"\n"...)
-			current = s.Map
-		}
-		b = m.appendSegment(b, s)
+		current = t.segment(s, current)
+		t.put("#EXTINF:")
+		t.seconds(s.Duration)
+		t.put(",\n")
+		t.uri(s.URI)
+		t.put("\n")
 	}
-	return b
+	if m.Low != nil {
+		if m.Low.Open != nil {
+			t.segment(m.Low.Open, current)
+		}
+		t.put(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="`)
+		t.uri(m.Low.Hint)
+		t.put("\"\n")
+	}
+	return t
 }
 
-func (m *Media) appendSegment(b []byte, s *Segment) []byte {
+func (m *Media) version() uint64 {
+	if m.Low != nil {
+		return versionLow
+	}
+	for i := range m.Segments {
+		if m.Segments[i].Gap {
+			return versionGap
+		}
+	}
+	return version
+}
+
+// SkipBoundary returns how far from the end of a playlist of that target
+// duration segments may be skipped (CAN-SKIP-UNTIL).
+func SkipBoundary(target time.Duration) time.Duration { return 6 * target }
+
+// control appends what a low-latency player plans with. All bounds are the
+// least that rfc8216bis §4.4.3.8 allows or, of PART-HOLD-BACK, advises.
+func (m *Media) control(t *Text) {
+	target := time.Duration(m.TargetDuration) * time.Second
+	t.put("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=")
+	t.seconds(3 * m.Low.PartTarget)
+	t.put(",HOLD-BACK=")
+	t.seconds(3 * target)
+	t.put(",CAN-SKIP-UNTIL=")
+	t.seconds(SkipBoundary(target))
+	t.put("\n#EXT-X-PART-INF:PART-TARGET=")
+	t.seconds(m.Low.PartTarget)
+	t.put("\n")
+}
+
+// segment appends all of s but its duration and its URI, and returns the URI of
+// the init segment that rules now.
+func (t *Text) segment(s *Segment, current string) string {
+	if s.Discontinuity {
+		t.put("#EXT-X-DISCONTINUITY\n")
+		current = ""
+	}
+	if s.Map != current && s.Map != "" {
+		t.put(`#EXT-X-MAP:URI="`)
+		t.uri(s.Map)
+		t.put("\"\n")
+	}
 	if s.Gap {
-		b = append(b, "#EXT-X-GAP\n"...)
+		t.put("#EXT-X-GAP\n")
 	}
 	if !s.DateTime.IsZero() {
-		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
-		b = s.DateTime.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
-		b = append(b, '\n')
+		t.put("#EXT-X-PROGRAM-DATE-TIME:")
+		t.text = s.DateTime.UTC().AppendFormat(t.text, "2006-01-02T15:04:05.000Z")
+		t.put("\n")
 	}
-	b = append(b, "#EXTINF:"...)
-	b = strconv.AppendFloat(b, s.Duration.Seconds(), 'f', 5, 64)
-	b = append(b, ",\n"...)
-	b = append(b, s.URI...)
-	b = append(b, m.Suffix...)
-	return append(b, '\n')
-}
-
-// Multivariant is a multivariant playlist.
-type Multivariant struct {
-	Independent bool // every segment of every variant begins with a key frame
-	Variants    []Variant
-}
-
-// Variant is one variant stream.
-type Variant struct {
-	URI           string
-	Bandwidth     int     // bit/s, peak over the segments
-	Average       int     // bit/s, over the segments
-	Codecs        string  // RFC 6381, separated by commas
-	Width, Height int     // pixels, 0 without video
-	FrameRate     float64 // pictures per second, 0 if not known
-}
-
-// AppendTo appends the text of the playlist to b and returns the longer slice.
-func (m *Multivariant) AppendTo(b []byte) []byte {
-	b = appendHead(b, version, m.Independent)
-	for _, v := range m.Variants {
-		b = append(b, "#EXT-X-STREAM-INF:BANDWIDTH="...)
-		b = strconv.AppendInt(b, int64(v.Bandwidth), 10)
-		b = append(b, ",AVERAGE-BANDWIDTH="...)
-		b = strconv.AppendInt(b, int64(v.Average), 10)
-		b = append(b, `,CODECS="`...)
-		b = append(b, v.Codecs...)
-		b = append(b, '"')
-		if v.Width > 0 && v.Height > 0 {
-			b = append(b, ",RESOLUTION="...)
-			b = strconv.AppendInt(b, int64(v.Width), 10)
-			b = append(b, 'x')
-			b = strconv.AppendInt(b, int64(v.Height), 10)
-		}
-		if v.FrameRate > 0 {
-			b = append(b, ",FRAME-RATE="...)
-			b = strconv.AppendFloat(b, v.FrameRate, 'f', 3, 64)
-		}
-		b = append(b, '\n')
-		b = append(b, v.URI...)
-		b = append(b, '\n')
+	for i := range s.Parts {
+		t.part(&s.Parts[i])
 	}
-	return b
-}
-
-func appendHead(b []byte, version uint64, independent bool) []byte {
-	b = append(b, "#EXTM3U\n"...)
-	b = appendInt(b, "#EXT-X-VERSION:", version)
-	if independent {
-		b = append(b, "#EXT-X-INDEPENDENT-SEGMENTS\n"...)
+	if s.Map == "" {
+		return current
 	}
-	return b
+	return s.Map
 }
 
-func appendInt(b []byte, tag string, n uint64) []byte {
-	b = append(b, tag...)
-	b = strconv.AppendUint(b, n, 10)
+func (t *Text) part(p *Part) {
+	t.put("#EXT-X-PART:DURATION=")
+	t.seconds(p.Duration)
+	t.put(`,URI="`)
+	t.uri(p.URI)
+	t.put(`"`)
+	if p.Independent {
+		t.put(",INDEPENDENT=YES")
+	}
+	if p.Gap {
+		t.put(",GAP=YES")
+	}
+	t.put("\n")
+}
+
+// Report is what one low-latency playlist tells of another of the same
+// multivariant playlist.
+type Report struct {
+	URI      string // relative
+	Sequence uint64 // of the segment that has the newest part
+	Part     int    // index of that part in its segment
+}
+
+// AppendReport appends an EXT-X-RENDITION-REPORT to the text of a playlist.
+func AppendReport(b []byte, r Report) []byte {
+	b = append(b, `#EXT-X-RENDITION-REPORT:URI="`...)
+	b = append(b, r.URI...)
+	b = append(b, `",LAST-MSN=`...)
+	b = strconv.AppendUint(b, r.Sequence, 10)
+	b = append(b, ",LAST-PART="...)
+	b = strconv.AppendInt(b, int64(r.Part), 10)
 	return append(b, '\n')
 }
