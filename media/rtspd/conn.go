@@ -4,17 +4,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"camrelay/media/accept"
 )
 
 const (
-	// acceptPause is how long the listener waits when the system has no
-	// resources for another connection.
-	acceptPause = 100 * time.Millisecond
 	// requestTimeout closes a connection that neither plays nor completes a request.
 	requestTimeout = 30 * time.Second
 	// pausedTimeout is requestTimeout for a session that exists but does not
@@ -24,94 +21,35 @@ const (
 	lingerTimeout = 2 * time.Second
 )
 
-// listener limits connections and wraps them.
+// listener wraps the connections that are let in.
 type listener struct {
-	*net.TCPListener
-	counts      *counts
-	max, maxOne int
-	timeout     time.Duration
-	tls         *tls.Config   // nil: plain
-	closed      chan struct{} // closed by Close
-	once        sync.Once     // closes closed
+	*accept.Listener
 
-	mu    sync.Mutex // guards what follows
-	total int
-	from  map[netip.Addr]int
+	timeout time.Duration
+	tls     *tls.Config // nil: plain
 }
 
-func newListener(l *net.TCPListener, cfg Config, n *counts) *listener {
+func newListener(l net.Listener, cfg Config, n *counts) *listener {
+	limits := accept.Limits{All: cfg.MaxConns, FromOne: cfg.MaxConnsFrom}
 	return &listener{
-		TCPListener: l, counts: n, max: cfg.MaxConns, maxOne: cfg.MaxConnsFrom,
-		timeout: cfg.WriteTimeout, tls: cfg.TLS,
-		closed: make(chan struct{}), from: make(map[netip.Addr]int),
+		Listener: accept.New(l, limits, func() { n.refused.Add(1) }), timeout: cfg.WriteTimeout, tls: cfg.TLS,
 	}
 }
 
-// Accept returns the next connection within the limits. gortsplib gives up at
-// its first error, so only the end of the listener is one: a lack of file
-// descriptors passes.
+// Accept returns the next connection.
 func (l *listener) Accept() (net.Conn, error) {
-	for {
-		tc, err := l.AcceptTCP()
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
-		}
-		if err != nil {
-			pause := time.NewTimer(acceptPause)
-			select {
-			case <-pause.C:
-			case <-l.closed:
-				pause.Stop()
-			}
-			continue
-		}
-		if c := l.admit(tc); c != nil {
-			return c, nil
-		}
-		l.counts.refused.Add(1)
-		tc.Close()
+	next, leave, err := l.Next()
+	if err != nil {
+		return nil, err
 	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.TCPListener.Close()
-}
-
-// admit wraps tc, or returns nil if it is one too many.
-func (l *listener) admit(tc *net.TCPConn) *conn {
-	addr := tc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	if !l.enter(addr) {
-		return nil
-	}
-	c := &conn{wire: newWire(tc, l.timeout), release: sync.OnceFunc(func() { l.leave(addr) })}
+	tcp := next.(*net.TCPConn)
+	c := &conn{wire: newWire(tcp, l.timeout), release: leave}
 	if l.tls != nil {
-		c.Conn = tls.Server(tc, l.tls) // who reads first shakes hands
+		c.Conn = tls.Server(tcp, l.tls) // who reads first shakes hands
 	}
 	c.limitUnsent()
 	c.idle(requestTimeout)
-	return c
-}
-
-// enter counts a connection from addr, if there is room for it.
-func (l *listener) enter(addr netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.total >= l.max || !addr.IsLoopback() && l.from[addr] >= l.maxOne {
-		return false
-	}
-	l.total++
-	l.from[addr]++
-	return true
-}
-
-func (l *listener) leave(addr netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total--
-	if l.from[addr]--; l.from[addr] == 0 {
-		delete(l.from, addr)
-	}
+	return c, nil
 }
 
 // conn is a control connection, and the way of media for a viewer over TCP.

@@ -3,8 +3,6 @@ package rtspd
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -152,22 +150,6 @@ func TestLimits(t *testing.T) {
 		eventually(t, "the place is free again", func() bool {
 			return third.do("SETUP", third.url+"/trackID=0", tcp).status == 200
 		})
-	})
-	t.Run("connections from one address", func(t *testing.T) {
-		l := newListener(nil, Config{MaxConns: 5, MaxConnsFrom: 2}, nil)
-		one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-		local := netip.MustParseAddr("127.0.0.1")
-		var got []bool
-		for _, from := range []netip.Addr{one, one, one, other, local, local, local} {
-			got = append(got, l.enter(from))
-		}
-		if want := []bool{true, true, false, true, true, true, false}; !slices.Equal(got, want) {
-			t.Errorf("came in: %v, want %v", got, want)
-		}
-		l.leave(one)
-		if !l.enter(one) {
-			t.Error("a place that was left cannot be taken")
-		}
 	})
 	t.Run("connections", func(t *testing.T) {
 		s := serve(t, Config{MaxConns: 2}, cam.stream)

@@ -112,7 +112,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("cannot listen for RTSP: %w", err)
 	}
-	s.listener = newListener(l.(*net.TCPListener), s.cfg, &s.counts)
+	s.listener = newListener(l, s.cfg, &s.counts)
 	if s.cfg.RTPPort < 0 {
 		return nil
 	}
