@@ -1,26 +1,55 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"time"
+
+	"camrelay/daemon/api"
+	"camrelay/media/accept"
 )
 
 // Limits of the HTTP servers: a client that is slow to ask costs one
 // connection for a few seconds and no more.
 const (
 	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
 	writeTimeout  = time.Minute // a segment to a slow viewer
 	idleTimeout   = 30 * time.Second
 	maxHeader     = 16 << 10
 	closeTimeout  = 500 * time.Millisecond
 )
+
+// httpLimits are those of one server.
+type httpLimits struct {
+	conns  accept.Limits // of each of its listeners
+	body   int64         // bytes of a request's
+	refuse func(w http.ResponseWriter, r *http.Request, code int, text string)
+}
+
+// viewerLimits are those of the viewers' port: no request for media has a body.
+// A player uses up to six connections, and many may stand behind one proxy.
+func viewerLimits() httpLimits {
+	return httpLimits{
+		conns: accept.Limits{All: 1024, FromOne: 128},
+		refuse: func(w http.ResponseWriter, _ *http.Request, code int, text string) {
+			http.Error(w, text, code)
+		},
+	}
+}
+
+// apiLimits are those of the API.
+func apiLimits() httpLimits {
+	return httpLimits{conns: accept.Limits{All: 256, FromOne: 64}, body: api.MaxBody, refuse: api.Refuse}
+}
 
 // httpServer serves a handler on listeners that are bound.
 type httpServer struct {
@@ -30,15 +59,17 @@ type httpServer struct {
 }
 
 // listenHTTP binds addr, and the unix socket if one is named.
-func listenHTTP(addr, socket string, handler http.Handler, log *slog.Logger) (*httpServer, error) {
+func listenHTTP(
+	addr, socket string, limits httpLimits, handler http.Handler, log *slog.Logger,
+) (*httpServer, error) {
 	var lc net.ListenConfig
-	s := &httpServer{handler: handler, log: log}
+	s := &httpServer{handler: bodied(limits, handler), log: log}
 	if addr != "" {
 		ln, err := lc.Listen(context.Background(), "tcp", addr)
 		if err != nil {
 			return nil, err
 		}
-		s.listeners = append(s.listeners, ln)
+		s.listeners = append(s.listeners, accept.New(ln, limits.conns, nil))
 	}
 	if socket == "" {
 		return s, nil
@@ -54,8 +85,56 @@ func listenHTTP(addr, socket string, handler http.Handler, log *slog.Logger) (*h
 	}
 	// The next server binds the same path before this one lets go of it.
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	s.listeners = append(s.listeners, ln)
+	s.listeners = append(s.listeners, accept.New(ln, limits.conns, nil))
 	return s, nil
+}
+
+// bodied hands next requests whose body is there as a whole, so that nothing
+// waits for one that never comes: no handler, and not the server, which else
+// reads what a handler has left before it answers. Only reading the body has a
+// limit in time; what a handler then waits for or sends has not.
+func bodied(limits httpLimits, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if code, text := readBody(w, r, limits.body); text != "" {
+			w.Header().Set("Connection", "close") // the rest is not waited for
+			limits.refuse(w, r, code, text)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readBody puts what it reads in the place of the request's body. If that is
+// not whole it returns how to answer.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (code int, text string) {
+	tooLarge := fmt.Sprintf("the body has more than %d bytes", limit)
+	conn := http.NewResponseController(w)
+	if err := conn.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return http.StatusInternalServerError, "the body cannot be read"
+	}
+	if r.ContentLength > limit {
+		return http.StatusRequestEntityTooLarge, tooLarge
+	}
+	var body bytes.Buffer
+	n, err := io.Copy(&body, io.LimitReader(r.Body, limit+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, fmt.Sprintf("the body has not come within %v", bodyTimeout)
+	case err != nil:
+		return http.StatusBadRequest, "the body cannot be read"
+	case n > limit:
+		return http.StatusRequestEntityTooLarge, tooLarge
+	}
+	// From here on the server reads to learn that the client has gone.
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return http.StatusInternalServerError, "the body cannot be read"
+	}
+	r.Body = io.NopCloser(&body)
+	return 0, ""
 }
 
 // removeSocket removes a socket that an earlier process or server has left;

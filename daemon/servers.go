@@ -150,7 +150,7 @@ func (s *servers) openHTTP(addr string) (runner, error) {
 		}
 		http.NotFound(w, r)
 	})
-	srv, err := listenHTTP(addr, "", mux, s.log)
+	srv, err := listenHTTP(addr, "", viewerLimits(), mux, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Pushes:    s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
 		Events: s.d.events, Hooks: s.d.hooks.status,
 	})
-	srv, err := listenHTTP(spec.listen, s.socket(spec), handler, s.log)
+	srv, err := listenHTTP(spec.listen, s.socket(spec), apiLimits(), handler, s.log)
 	if err != nil {
 		return nil, err
 	}

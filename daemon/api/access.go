@@ -27,18 +27,18 @@ func (s server) guard(r route) http.HandlerFunc {
 		case isThrottled:
 			seconds := int((throttled.After + time.Second - 1) / time.Second)
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
-			refuse(w, req, http.StatusTooManyRequests, throttled.Error())
+			Refuse(w, req, http.StatusTooManyRequests, throttled.Error())
 		case err != nil:
 			w.Header().Add("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
 			w.Header().Add("WWW-Authenticate", `Bearer realm="camrelay"`)
-			refuse(w, req, http.StatusUnauthorized, "authentication required")
+			Refuse(w, req, http.StatusUnauthorized, "authentication required")
 		case who.Anonymous() && !isOwnName(req):
 			// A web page whose name has been made to point here (DNS rebinding).
-			refuse(w, req, http.StatusMisdirectedRequest, "address the API as 127.0.0.1 or localhost")
+			Refuse(w, req, http.StatusMisdirectedRequest, "address the API as 127.0.0.1 or localhost")
 		case pages.Check(req) != nil:
-			refuse(w, req, http.StatusForbidden, "a page of another origin may not ask for this")
+			Refuse(w, req, http.StatusForbidden, "a page of another origin may not ask for this")
 		case !who.May(r.right):
-			refuse(w, req, http.StatusForbidden, "this needs the right to "+r.right.String())
+			Refuse(w, req, http.StatusForbidden, "this needs the right to "+r.right.String())
 		default:
 			r.handler(w, req.WithContext(auth.NewContext(req.Context(), who)))
 		}
@@ -103,17 +103,17 @@ func unknown(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
-			refuse(w, r, http.StatusNotFound, "no such route")
+			Refuse(w, r, http.StatusNotFound, "no such route")
 			return
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		refuse(w, r, http.StatusMethodNotAllowed, "the route has no such method")
+		Refuse(w, r, http.StatusMethodNotAllowed, "the route has no such method")
 	}
 }
 
-// refuse answers with an error in the shape of the API that was asked: problem
+// Refuse answers with an error in the shape of the API that was asked: problem
 // details (RFC 9457) on /v1, MediaMTX's elsewhere.
-func refuse(w http.ResponseWriter, r *http.Request, code int, text string) {
+func Refuse(w http.ResponseWriter, r *http.Request, code int, text string) {
 	if strings.HasPrefix(r.URL.Path, "/v1/") || r.URL.Path == "/v1" {
 		problem(w, code, text)
 		return

@@ -43,7 +43,7 @@ func (o *order) fields() map[string]any {
 // error is for the client.
 func parseOrder(r *http.Request) (order, error) {
 	var o order
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if start, err := d.Token(); errors.Is(err, io.EOF) {
 		return o, nil
 	} else if err != nil || start != json.Delim('{') {

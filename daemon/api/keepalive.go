@@ -274,7 +274,7 @@ func plain(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		elements := strings.Split(strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/"), "/"), "/")
 		if r.URL.Path != "/" && slices.ContainsFunc(elements, func(e string) bool { return strings.Trim(e, ".") == "" }) {
-			refuse(w, r, http.StatusBadRequest, "the path of the URL has empty, \".\" or \"..\" elements")
+			Refuse(w, r, http.StatusBadRequest, "the path of the URL has empty, \".\" or \"..\" elements")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -21,13 +21,13 @@ type Sources interface {
 	Remove(name string) bool
 }
 
-// maxBody bounds what a client may send.
-const maxBody = 64 << 10
+// MaxBody bounds what a client may send.
+const MaxBody = 64 << 10
 
 // decodeBody reads a JSON object without unknown fields into v. An empty body
 // leaves v as it is. The error is for the client.
 func decodeBody(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, MaxBody))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	var big *http.MaxBytesError
@@ -36,7 +36,7 @@ func decodeBody(r *http.Request, v any) error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &big):
-		return fmt.Errorf("the body is larger than %d bytes", maxBody)
+		return fmt.Errorf("the body is larger than %d bytes", MaxBody)
 	case errors.As(err, &kind):
 		return fmt.Errorf("field %q must be of type %s", kind.Field, kind.Type)
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field"):
