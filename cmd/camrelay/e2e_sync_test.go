@@ -91,6 +91,9 @@ func checkSync(t *testing.T, settling time.Duration, input []string) {
 		if math.Abs(nearest) > math.Abs(*of) {
 			*of = nearest
 		}
+		if math.Abs(nearest) > maxApart.Seconds()/2 {
+			t.Logf("at %.2f s: %+.0f ms", f, nearest*1000)
+		}
 	}
 	t.Logf("%d flashes with their ticks, worst %+.0f ms, while clocks settle %+.0f ms", pairs, worst*1000, early*1000)
 	limit := maxApart.Seconds()

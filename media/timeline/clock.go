@@ -33,6 +33,8 @@ type clock struct {
 	turned bool          // the last accept began a new window
 	fix    time.Duration // still to be added to offset, little by little
 	report report        // last sender report
+	told   told          // what pairs of reports with video said
+	starts int           // time lines begun
 	apart  time.Duration // least lag against that of video when both were young
 	based  bool          // apart is known
 }
@@ -57,6 +59,7 @@ func (c *clock) start(ticks int64, pts time.Duration, arrival time.Time) {
 	c.offset = pts - media.ToDuration(ticks, c.rate)
 	c.top, c.high, c.at = ticks, max(c.high, pts), arrival
 	c.strays, c.fix = 0, 0
+	c.starts++
 	c.report, c.based = report{}, false
 	c.lag = [2]lag{{least: arrival.Sub(c.epoch) - pts, since: arrival, set: true}}
 }

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"slices"
 	"time"
 
 	"camrelay/media"
@@ -47,18 +48,48 @@ func (tl *Timeline) SenderReport(t *media.Track, ntp time.Time, rtp uint32, arri
 	}
 }
 
-// compareReports sets how far the audio track a is to be moved.
+// told is what pairs of reports said about where an audio track lies, the
+// newest last. One of them alone may be wrong: a camera sets its clock between
+// two reports, or stamps one late.
+type told struct {
+	offsets []time.Duration // three at most
+	v, a    report          // of the last pair
+	vs, as  int             // time lines that the pairs belong to
+}
+
+// add takes what a new pair says, and returns what to go by: the one in the
+// middle, or of two the nearer to where the track lies.
+func (o *told) add(offset, now time.Duration) time.Duration {
+	if o.offsets = append(o.offsets, offset); len(o.offsets) > 3 {
+		o.offsets = o.offsets[1:]
+	}
+	all := slices.Sorted(slices.Values(o.offsets))
+	if len(all) == 2 && (now-all[0]).Abs() > (now-all[1]).Abs() {
+		return all[1]
+	}
+	return all[(len(all)-1)/2]
+}
+
+// compareReports sets how far the audio track a is to be moved. Each report
+// speaks in one pair alone.
 func (tl *Timeline) compareReports(a *clock, arrival time.Time) {
 	v := tl.running()
 	if v == nil || !v.video || !v.reported(arrival) || !a.reported(arrival) {
 		return
 	}
+	o := &a.told
+	if o.vs != v.starts || o.as != a.starts {
+		*o = told{vs: v.starts, as: a.starts}
+	}
+	if v.report == o.v || a.report == o.a {
+		return
+	}
+	o.v, o.a = v.report, a.report
 	skew := v.time(v.report.ticks) + a.report.ntp.Sub(v.report.ntp) - a.time(a.report.ticks)
-	switch {
-	case skew > trusted || skew < -trusted:
-	case skew > tolerated || skew < -tolerated:
-		a.fix = skew
-	default:
+	if skew > trusted || skew < -trusted {
+		return
+	}
+	if a.fix = o.add(a.offset+skew, a.offset) - a.offset; a.fix.Abs() <= tolerated {
 		a.fix = 0
 	}
 }

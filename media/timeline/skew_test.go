@@ -142,3 +142,18 @@ func TestReportsThatAreNonsenseChangeNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestOneWrongReportMovesNothing(t *testing.T) {
+	tl := New()
+	c := &camera{rnd: rand.New(rand.NewPCG(1, 1)), reports: 5 * time.Second}
+	const steady = time.Minute
+	if worst := c.run(t, tl, 0, steady); worst.Abs() > tolerated {
+		t.Fatalf("audio lies %v off before", worst)
+	}
+	at := epoch.Add(steady)
+	tl.SenderReport(video, at, wrapSoon+uint32(media.ToTicks(steady, 90000)), at)
+	tl.SenderReport(audio, at.Add(250*time.Millisecond), uint32(media.ToTicks(steady, 48000)), at)
+	if worst := c.run(t, tl, steady, steady+10*time.Second); worst.Abs() > tolerated {
+		t.Errorf("audio lies %v off after one report that is wrong", worst)
+	}
+}
