@@ -248,9 +248,11 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 		d.hlsSet.Apply(ctx, nil) // two packagers must not write for one camera
 		d.hlsSet.Wait()
 	}
-	if err := d.servers.applyHLS(ctx, p.servers.hls, p.hlsOff); err != nil {
+	d.servers.applyOutputs(p.outputs)
+	if err := d.servers.applyHLS(ctx, p.servers.hls); err != nil {
 		problems = append(problems, err.Error())
 	}
+	d.servers.applyLadders(p.ladders)
 	d.hlsSet.Apply(ctx, p.hls)
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {

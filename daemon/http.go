@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"camrelay/daemon/api"
+	"camrelay/daemon/config"
 	"camrelay/media/accept"
 )
 
@@ -37,9 +40,9 @@ type httpLimits struct {
 
 // viewerLimits are those of the viewers' port: no request for media has a body.
 // A player uses up to six connections, and many may stand behind one proxy.
-func viewerLimits() httpLimits {
+func viewerLimits(l config.Listener) httpLimits {
 	return httpLimits{
-		conns: accept.Limits{All: 1024, FromOne: 128},
+		conns: accept.Limits{All: cmp.Or(l.MaxConnections, 1024), FromOne: cmp.Or(l.MaxPerAddress, 128)},
 		refuse: func(w http.ResponseWriter, _ *http.Request, code int, text string) {
 			http.Error(w, text, code)
 		},
@@ -55,7 +58,19 @@ func apiLimits() httpLimits {
 type httpServer struct {
 	listeners []net.Listener
 	handler   http.Handler
+	tls       *tls.Config // nil: plain
 	log       *slog.Logger
+}
+
+// secure makes the server speak TLS on all its listeners.
+func (s *httpServer) secure(cfg *tls.Config) {
+	if cfg == nil {
+		return
+	}
+	s.tls = cfg
+	for i, ln := range s.listeners {
+		s.listeners[i] = tls.NewListener(ln, cfg)
+	}
 }
 
 // listenHTTP binds addr, and the unix socket if one is named.
@@ -163,6 +178,7 @@ func (s *httpServer) closeListeners() {
 func (s *httpServer) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.handler,
+		TLSConfig:         s.tls, // tells that HTTP/2 may come
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,

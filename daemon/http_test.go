@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"camrelay/daemon/config"
 	"camrelay/media/accept"
 )
 
@@ -86,10 +87,10 @@ func TestBodiesThatNeverCome(t *testing.T) {
 		want   int
 		after  time.Duration // until the answer
 	}{
-		{"a viewer's POST", viewerLimits(), "POST /" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
-		{"a viewer's GET", viewerLimits(), "GET /gate/index.m3u8" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
-		{"a viewer's chunks", viewerLimits(), "POST /" + chunked, 408, bodyTimeout},
-		{"a viewer's empty body", viewerLimits(), "POST /" + head + "Content-Length: 0\r\n\r\n", 200, 0},
+		{"a viewer's POST", viewerLimits(config.Listener{}), "POST /" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
+		{"a viewer's GET", viewerLimits(config.Listener{}), "GET /gate/index.m3u8" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
+		{"a viewer's chunks", viewerLimits(config.Listener{}), "POST /" + chunked, 408, bodyTimeout},
+		{"a viewer's empty body", viewerLimits(config.Listener{}), "POST /" + head + "Content-Length: 0\r\n\r\n", 200, 0},
 		{"a call's that never comes", apiLimits(), "POST /v1/x" + head + "Content-Length: 9\r\n\r\n", 408, bodyTimeout},
 		{"a call's that comes in part", apiLimits(), "POST /v1/x" + head + "Content-Length: 9\r\n\r\n{", 408, bodyTimeout},
 		{"a call's that is too large", apiLimits(), "POST /v1/x" + head + "Content-Length: 65537\r\n\r\n", 413, 0},
@@ -188,7 +189,7 @@ func TestWhoGoesIsNoticed(t *testing.T) {
 
 // TestConnectionsAreLimited: who is one too many is closed, on each port.
 func TestConnectionsAreLimited(t *testing.T) {
-	for name, limits := range map[string]httpLimits{"viewers": viewerLimits(), "API": apiLimits()} {
+	for name, limits := range map[string]httpLimits{"viewers": viewerLimits(config.Listener{}), "API": apiLimits()} {
 		t.Run(name, func(t *testing.T) {
 			limits.conns.All = 3
 			inBubble(t, limits, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, p *pipes) {

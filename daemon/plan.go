@@ -29,7 +29,8 @@ type plan struct {
 	source  relay.Policy // of paths that are added at run time
 	cameras map[string]cameraSpec
 	hls     map[string]hlsSpec // packaged as long as the camera is warm
-	hlsOff  map[string]bool    // cameras without HLS
+	outputs map[string]config.Outputs
+	ladders map[string]string // paths with commas between them
 	pushes  map[string]pushSpec
 	servers serverSpec
 
@@ -49,9 +50,10 @@ type hlsSpec struct {
 
 // serverSpec is what the listeners are to be.
 type serverSpec struct {
-	rtsp, http string
-	api        apiSpec
-	hls        hlsSpec
+	rtsp config.RTSP
+	http config.HTTP
+	api  apiSpec
+	hls  hlsSpec
 }
 
 type apiSpec struct{ listen, socket string }
@@ -82,10 +84,11 @@ func planOf(cfg *config.Config, version string) plan {
 		},
 		cameras: make(map[string]cameraSpec),
 		hls:     make(map[string]hlsSpec),
-		hlsOff:  make(map[string]bool),
+		outputs: make(map[string]config.Outputs),
+		ladders: make(map[string]string),
 		pushes:  make(map[string]pushSpec),
 		servers: serverSpec{
-			rtsp: cfg.RTSP.Listen, http: cfg.HTTP.Listen, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
+			rtsp: cfg.RTSP, http: cfg.HTTP, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
 			hls: spec,
 		},
 		terminate: cfg.Terminate, hooks: cfg.Hooks,
@@ -94,12 +97,16 @@ func planOf(cfg *config.Config, version string) plan {
 		warm := c.Keep == config.KeepWarm
 		p.paths[name] = policyOf(c, cfg.StalledAfter)
 		p.cameras[name] = cameraOf(c, cfg.StalledAfter)
-		switch {
-		case !c.Outputs.HLS || cfg.HLS.Mode == config.ModeOff:
-			p.hlsOff[name] = true
-		case warm && cfg.HLS.Mode == config.ModeAlways:
+		if cfg.HLS.Mode == config.ModeOff {
+			c.Outputs.HLS = false
+		}
+		p.outputs[name] = c.Outputs
+		if warm && c.Outputs.HLS && cfg.HLS.Mode == config.ModeAlways {
 			p.hls[name] = spec
 		}
+	}
+	for name, all := range cfg.Ladders {
+		p.ladders[name] = strings.Join(all, ",")
 	}
 	p.keepalives = make(map[string]keepalive.Declared, len(cfg.Keepalives))
 	for name, k := range cfg.Keepalives {
@@ -200,8 +207,10 @@ func diff(from, to plan) []string {
 	all = append(all, diffMaps("keepalive", from.keepalives, to.keepalives, "changes without a reconnect")...)
 	all = append(all, diffMaps("push", from.pushes, to.pushes, "restarts")...)
 	for _, l := range []struct{ name, from, to string }{
-		{"RTSP", from.servers.rtsp, to.servers.rtsp},
-		{"HTTP", from.servers.http, to.servers.http},
+		{"RTSP", from.servers.rtsp.Listen, to.servers.rtsp.Listen},
+		{"RTSP over TLS", from.servers.rtsp.TLS.Listen, to.servers.rtsp.TLS.Listen},
+		{"HTTP", from.servers.http.Listen, to.servers.http.Listen},
+		{"HTTPS", from.servers.http.TLS.Listen, to.servers.http.TLS.Listen},
 		{"API", fmt.Sprint(from.servers.api), fmt.Sprint(to.servers.api)},
 	} {
 		if l.from != l.to {
@@ -211,9 +220,8 @@ func diff(from, to plan) []string {
 	if from.servers.hls != to.servers.hls {
 		all = append(all, "HLS server: restarts, its viewers load anew")
 	}
-	if !maps.Equal(from.hlsOff, to.hlsOff) {
-		all = append(all, "HLS of some cameras: is switched on or off")
-	}
+	all = append(all, diffMaps("outputs of camera", from.outputs, to.outputs, "some are switched on or off")...)
+	all = append(all, diffMaps("ladder of camera", from.ladders, to.ladders, "changes")...)
 	if !reflect.DeepEqual(from.access, to.access) {
 		all = append(all, "access: changes; viewers whose right is gone are sent away")
 	}

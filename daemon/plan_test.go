@@ -84,7 +84,7 @@ func TestWarmCamerasArePackagedAndOthersOnDemand(t *testing.T) {
 		t.Errorf("packaged: %v, want gate alone", p.hls)
 	}
 	off := planOf(parse(t, strings.Replace(planBase, "cameras:", "hls: {mode: off}\ncameras:", 1)), "1")
-	if len(off.hls) != 0 || !off.hlsOff["gate"] || !off.hlsOff["yard"] {
-		t.Errorf("HLS off: packaged %v, off %v", off.hls, off.hlsOff)
+	if len(off.hls) != 0 || off.outputs["gate"].HLS || off.outputs["yard"].HLS {
+		t.Errorf("HLS off: packaged %v, outputs %v", off.hls, off.outputs)
 	}
 }

@@ -5,33 +5,34 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
-	"camrelay/daemon/relay"
-	"camrelay/daemon/web"
 	"camrelay/media/hls"
-	"camrelay/media/hub"
-	"camrelay/media/rtspd"
 )
 
 // servers is everything that listens, and the HLS packagers behind one of
 // them. apply and close are called from one goroutine.
 type servers struct {
-	d    *daemon
-	log  *slog.Logger
-	rtsp slot[string]
-	http slot[string]
-	api  slot[apiSpec]
-	hls  slot[hlsSpec]
+	d     *daemon
+	log   *slog.Logger
+	rtsp  slot[config.RTSP]
+	rtsps slot[config.RTSP]
+	http  slot[config.HTTP]
+	https slot[config.HTTP]
+	api   slot[apiSpec]
+	hls   slot[hlsSpec]
 
 	running atomic.Pointer[hls.Server] // nil while HLS is off
-	off     atomic.Pointer[map[string]bool]
+	outputs atomic.Pointer[map[string]config.Outputs]
+
+	ladders            map[string]string // as applied
+	rtspCert, httpCert certificate
 
 	mu    sync.Mutex // guards addrs
 	addrs map[string]string
@@ -39,9 +40,18 @@ type servers struct {
 
 func newServers(d *daemon) *servers {
 	s := &servers{d: d, log: d.log, addrs: make(map[string]string)}
-	empty := func(addr string) bool { return addr == "" }
-	s.rtsp = slot[string]{name: "rtsp", open: s.openRTSP, off: empty, log: d.log}
-	s.http = slot[string]{name: "http", open: s.openHTTP, off: empty, log: d.log}
+	s.rtsp = slot[config.RTSP]{
+		name: "rtsp", open: s.openRTSP, off: func(r config.RTSP) bool { return r.Listen == "" }, log: d.log,
+	}
+	s.rtsps = slot[config.RTSP]{
+		name: "rtsps", open: s.openRTSPS, off: func(r config.RTSP) bool { return r.TLS.Listen == "" }, log: d.log,
+	}
+	s.http = slot[config.HTTP]{
+		name: "http", open: s.openHTTP, off: func(h config.HTTP) bool { return h.Listen == "" }, log: d.log,
+	}
+	s.https = slot[config.HTTP]{
+		name: "https", open: s.openHTTPS, off: func(h config.HTTP) bool { return h.TLS.Listen == "" }, log: d.log,
+	}
 	s.api = slot[apiSpec]{name: "api", open: s.openAPI, off: func(a apiSpec) bool { return a == apiSpec{} }, log: d.log}
 	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: d.log}
 	return s
@@ -49,12 +59,28 @@ func newServers(d *daemon) *servers {
 
 // applyHLS makes the HLS server run spec. Packagers of the one before must
 // have ended when the specification differs.
-func (s *servers) applyHLS(ctx context.Context, spec hlsSpec, off map[string]bool) error {
-	s.off.Store(&off)
+func (s *servers) applyHLS(ctx context.Context, spec hlsSpec) error {
 	if s.hls.spec != spec {
 		s.hls.close() // two servers must not write into one directory
 	}
 	return s.hls.apply(ctx, spec)
+}
+
+// applyLadders tells the HLS server which cameras are one playlist.
+func (s *servers) applyLadders(ladders map[string]string) {
+	srv := s.running.Load()
+	if srv == nil {
+		return
+	}
+	for name := range s.ladders {
+		if _, ok := ladders[name]; !ok {
+			srv.Ladder(name, nil)
+		}
+	}
+	for name, all := range ladders {
+		srv.Ladder(name, strings.Split(all, ","))
+	}
+	s.ladders = ladders
 }
 
 // removeHLS removes what a camera that is gone has left on the tmpfs.
@@ -68,24 +94,37 @@ func (s *servers) removeHLS(name string) {
 
 // apply makes the listeners equal spec and returns what could not be done.
 func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string) {
-	for _, err := range []error{s.rtsp.apply(ctx, spec.rtsp), s.http.apply(ctx, spec.http), s.api.apply(ctx, spec.api)} {
+	plain, secure := spec.rtsp, spec.rtsp
+	plain.TLS, secure.Listen = config.ServerTLS{}, ""
+	secure.TLS = config.ServerTLS{Listen: spec.rtsp.TLS.Listen}
+	web, webs := spec.http, spec.http
+	web.TLS, webs.Listen = config.ServerTLS{}, ""
+	webs.TLS = config.ServerTLS{Listen: spec.http.TLS.Listen}
+	for _, err := range []error{
+		s.rtspCert.set(spec.rtsp.TLS), s.httpCert.set(spec.http.TLS),
+		s.rtsp.apply(ctx, plain), s.rtsps.apply(ctx, secure), s.http.apply(ctx, web), s.https.apply(ctx, webs),
+		s.api.apply(ctx, spec.api),
+	} {
 		if err != nil {
 			problems = append(problems, err.Error())
 			s.log.Error("cannot listen", "err", err)
 		}
 	}
-	if spec.rtsp == "" {
-		s.bound("rtsp", "")
-	}
-	if spec.http == "" {
-		s.bound("http", "")
+	for name, addr := range map[string]string{
+		"rtsp": spec.rtsp.Listen, "rtsps": spec.rtsp.TLS.Listen, "http": spec.http.Listen, "https": spec.http.TLS.Listen,
+	} {
+		if addr == "" {
+			s.bound(name, "")
+		}
 	}
 	return problems
 }
 
 func (s *servers) closeViewers() {
 	s.rtsp.close()
+	s.rtsps.close()
 	s.http.close()
+	s.https.close()
 	s.hls.close()
 }
 
@@ -126,38 +165,6 @@ func (s *servers) listeners() map[string]string {
 	return all
 }
 
-func (s *servers) openRTSP(addr string) (runner, error) {
-	srv := rtspd.New(rtspd.Config{Listen: addr}, s.d.relay.Subscribe, s.log)
-	if err := srv.Listen(); err != nil {
-		return nil, err
-	}
-	s.bound("rtsp", srv.Addr().String())
-	return srv, nil
-}
-
-// openHTTP binds the viewers' port: the page and its assets at / and /-/, all
-// else is HLS.
-func (s *servers) openHTTP(addr string) (runner, error) {
-	page := web.Handler(s.webCameras)
-	mux := http.NewServeMux()
-	mux.Handle("/{$}", page)
-	mux.Handle("/-/", page)
-	mux.Handle("/favicon.ico", page)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if srv := s.running.Load(); srv != nil {
-			srv.ServeHTTP(w, r)
-			return
-		}
-		http.NotFound(w, r)
-	})
-	srv, err := listenHTTP(addr, "", viewerLimits(), mux, s.log)
-	if err != nil {
-		return nil, err
-	}
-	s.bound("http", srv.listeners[0].Addr().String())
-	return srv, nil
-}
-
 func (s *servers) openAPI(spec apiSpec) (runner, error) {
 	handler := api.New(api.Config{
 		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay,
@@ -186,17 +193,9 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the directory of segments: %w", err)
 	}
-	srv := hls.NewServer(spec.Config, root, hls.NewBudget(spec.budgetPerCamera, spec.budget), s.subscribeHLS, s.log)
+	srv := hls.NewServer(spec.Config, root, hls.NewBudget(spec.budgetPerCamera, spec.budget), s.subscribe, s.log)
 	s.running.Store(srv)
 	return srv, nil
-}
-
-// subscribeHLS refuses cameras whose HLS is switched off.
-func (s *servers) subscribeHLS(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
-	if (*s.off.Load())[req.Path] {
-		return nil, hub.ErrNotFound
-	}
-	return s.d.relay.Subscribe(ctx, req)
 }
 
 // packageHLS packages one stream until ctx is done: the run function of the
@@ -209,35 +208,4 @@ func (s *servers) packageHLS(ctx context.Context, name string, _ hlsSpec) {
 	if err := srv.Package(ctx, path.Stream()); err != nil && ctx.Err() == nil {
 		s.log.Error("HLS packaging ended", "cam", name, "err", err)
 	}
-}
-
-// webCameras lists the cameras for the page.
-func (s *servers) webCameras(req hub.Request) ([]web.Camera, error) {
-	paths, err := s.d.relay.Viewable(req)
-	if err != nil {
-		return nil, err
-	}
-	all := []web.Camera{}
-	for _, p := range paths {
-		all = append(all, web.Camera{Name: p.Name(), Title: titleOf(p), State: string(p.State().Phase), Video: videoOf(p)})
-	}
-	return all, nil
-}
-
-func titleOf(p *relay.Path) string {
-	if t := p.Policy().Title; t != "" {
-		return t
-	}
-	return p.Name()
-}
-
-// videoOf describes the picture for people.
-func videoOf(p *relay.Path) string {
-	tracks, _ := p.Stream().Tracks()
-	for _, t := range tracks {
-		if t.Width > 0 {
-			return fmt.Sprintf("%s %d×%d", t.Codec, t.Width, t.Height)
-		}
-	}
-	return ""
 }

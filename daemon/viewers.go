@@ -1,0 +1,169 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+
+	"camrelay/daemon/config"
+	"camrelay/daemon/relay"
+	"camrelay/daemon/session"
+	"camrelay/daemon/web"
+	"camrelay/media/hub"
+	"camrelay/media/rtspd"
+)
+
+// subscribe is the relay's door with the switches of each camera's outputs.
+// One that is off looks like a camera that is not there.
+func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
+	if !s.serves(req.Path, req.Protocol) {
+		return nil, hub.ErrNotFound
+	}
+	sub, err := s.d.relay.Subscribe(ctx, req)
+	if err == nil && !s.serves(req.Path, req.Protocol) { // switched off meanwhile
+		sub.Close(errSwitchedOff)
+		return nil, hub.ErrNotFound
+	}
+	return sub, err
+}
+
+// serves tells whether a camera may be watched by a protocol. Those added at
+// run time have no switches.
+func (s *servers) serves(camera, protocol string) bool {
+	o, ok := (*s.outputs.Load())[camera]
+	return !ok || o.Serves(protocol)
+}
+
+// errSwitchedOff is why viewers leave whose protocol is switched off.
+var errSwitchedOff = fmt.Errorf("this output of the camera is switched off: %w", hub.ErrEnded)
+
+// applyOutputs makes the switches equal those of the plan and sends away who
+// watches what is off now.
+func (s *servers) applyOutputs(outputs map[string]config.Outputs) {
+	s.outputs.Store(&outputs)
+	for _, v := range s.d.sessions.List() {
+		if v.Kind == session.Viewer && !s.serves(v.Path, v.Protocol) {
+			v.Kick("config", errSwitchedOff.Error())
+		}
+	}
+}
+
+func (s *servers) openRTSP(spec config.RTSP) (runner, error) {
+	return s.listenRTSP("rtsp", rtspd.Config{
+		Listen: spec.Listen, MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress,
+	})
+}
+
+func (s *servers) openRTSPS(spec config.RTSP) (runner, error) {
+	return s.listenRTSP("rtsps", rtspd.Config{
+		Listen: spec.TLS.Listen, RTPPort: -1, TLS: s.rtspCert.config(),
+		MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress,
+	})
+}
+
+func (s *servers) listenRTSP(name string, cfg rtspd.Config) (runner, error) {
+	srv := rtspd.New(cfg, s.subscribe, s.log)
+	if err := srv.Listen(); err != nil {
+		return nil, err
+	}
+	s.bound(name, srv.Addr().String())
+	return srv, nil
+}
+
+func (s *servers) openHTTP(spec config.HTTP) (runner, error) {
+	return s.listenWeb("http", spec.Listen, spec.Listener, nil)
+}
+
+func (s *servers) openHTTPS(spec config.HTTP) (runner, error) {
+	return s.listenWeb("https", spec.TLS.Listen, spec.Listener, s.httpCert.config("h2", "http/1.1"))
+}
+
+// listenWeb binds a viewers' port.
+func (s *servers) listenWeb(name, addr string, l config.Listener, own *tls.Config) (runner, error) {
+	srv, err := listenHTTP(addr, "", viewerLimits(l), s.viewersHandler(), s.log)
+	if err != nil {
+		return nil, err
+	}
+	srv.secure(own)
+	s.bound(name, srv.listeners[0].Addr().String())
+	return srv, nil
+}
+
+// certificate is what a server shows of itself. It may be replaced while the
+// server runs: connections that are there stay.
+type certificate struct {
+	now atomic.Pointer[tls.Certificate]
+}
+
+// set takes the certificate and its key from the configuration, if TLS is on.
+func (c *certificate) set(t config.ServerTLS) error {
+	if t.Listen == "" {
+		return nil
+	}
+	pair, err := tls.X509KeyPair([]byte(t.Cert), []byte(t.Key.Reveal()))
+	if err != nil {
+		return fmt.Errorf("the certificate and its key cannot be used: %w", err)
+	}
+	c.now.Store(&pair)
+	return nil
+}
+
+// config is that of a server which speaks the protocols.
+func (c *certificate) config(protocols ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: protocols,
+		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil },
+		DynamicRecordSizingDisabled: true, // small records mean many writes
+	}
+}
+
+// viewersHandler serves the page and its assets at / and /-/, and all else by
+// the last element of the path.
+func (s *servers) viewersHandler() http.Handler {
+	page := web.Handler(s.webCameras)
+	mux := http.NewServeMux()
+	mux.Handle("/{$}", page)
+	mux.Handle("/-/", page)
+	mux.Handle("/favicon.ico", page)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if srv := s.running.Load(); srv != nil {
+			srv.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	})
+	return mux
+}
+
+// webCameras lists the cameras for the page.
+func (s *servers) webCameras(req hub.Request) ([]web.Camera, error) {
+	paths, err := s.d.relay.Viewable(req)
+	if err != nil {
+		return nil, err
+	}
+	all := []web.Camera{}
+	for _, p := range paths {
+		all = append(all, web.Camera{Name: p.Name(), Title: titleOf(p), State: string(p.State().Phase), Video: videoOf(p)})
+	}
+	return all, nil
+}
+
+func titleOf(p *relay.Path) string {
+	if t := p.Policy().Title; t != "" {
+		return t
+	}
+	return p.Name()
+}
+
+// videoOf describes the picture for people.
+func videoOf(p *relay.Path) string {
+	tracks, _ := p.Stream().Tracks()
+	for _, t := range tracks {
+		if t.Width > 0 {
+			return fmt.Sprintf("%s %d×%d", t.Codec, t.Width, t.Height)
+		}
+	}
+	return ""
+}
