@@ -315,3 +315,13 @@ func TestStart(t *testing.T) {
 		r.check()
 	})
 }
+
+func TestACameraThatBreaksOffAtOnceIsListed(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := newRig(t, settings(), clip.Tracks)
+	r.feed(clip.Until(400 * time.Millisecond)...)
+	r.feed(shift(clip.Until(300*time.Millisecond), 5*time.Second)...)
+	if text := r.body("/gate/index.m3u8"); !bytes.Contains(text, []byte("BANDWIDTH=")) {
+		t.Errorf("got %s", text)
+	}
+}

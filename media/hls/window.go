@@ -73,9 +73,13 @@ func (m *Muxer) measure() {
 	var duration time.Duration
 	peak, frames := 0, 0
 	m.keys = 0
+	least := m.cfg.Segment / 2
+	if !slices.ContainsFunc(m.listed(), func(s *segment) bool { return !s.gap && s.duration >= least }) {
+		least = 1 // a camera that broke off has left nothing better
+	}
 	for _, s := range m.listed() {
 		m.keys = max(m.keys, s.keys)
-		if s.gap || s.duration < m.cfg.Segment/2 {
+		if s.gap || s.duration < least {
 			continue
 		}
 		peak = max(peak, bitrate(s.size, s.duration))
