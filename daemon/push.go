@@ -127,7 +127,10 @@ func (p *pushes) keep(ctx context.Context, mine *push, path *relay.Path, why str
 	report := func(st supervise.State) { p.report(mine, st) }
 	kept := ctx
 	// Its only error is that of ctx.
-	_ = supervise.Keep(ctx, supervise.Policy{Why: why, Limit: spec.limit, Retry: mine.retry, Last: last, Log: log}, report,
+	_ = supervise.Keep(ctx, supervise.Policy{
+		Why: why, Terms: func() supervise.Terms { return supervise.Terms{Limit: spec.limit} }, Retry: mine.retry, Last: last,
+		Log: log,
+	}, report,
 		func(ctx context.Context, active func()) error {
 			if err := path.AwaitMedia(ctx); err != nil {
 				return err

@@ -7,14 +7,15 @@ type Class uint8
 
 // The classes of failure.
 const (
-	ClassNetwork     Class = iota // unreachable, timed out, closed: try again soon
+	ClassNetwork     Class = iota // timed out, closed: try again soon
 	ClassBusy                     // the peer has no slot now: try again later
 	ClassCredentials              // refused for who we are: try again rarely, it may lock us out
 	ClassUnsupported              // cannot work with these settings or codecs: try again rarely
 	ClassRefused                  // nobody there, or no such stream: waiting a moment does not help
+	ClassUnreachable              // nothing comes back, the way there may be broken: try again soon, nobody hears it
 )
 
-var classNames = [...]string{"network", "busy", "credentials", "unsupported", "refused"}
+var classNames = [...]string{"network", "busy", "credentials", "unsupported", "refused", "unreachable"}
 
 // String returns the word used in the API and in metrics.
 func (c Class) String() string { return classNames[c] }

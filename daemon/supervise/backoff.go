@@ -11,6 +11,9 @@ import (
 const (
 	firstCeiling = time.Second
 	lastCeiling  = time.Minute
+	// unheard is the last ceiling where attempts reach nobody: they cannot be a
+	// burden, and when the uplink is back it is to be noticed soon.
+	unheard = 10 * time.Second
 )
 
 // floors are the shortest delays by class of failure. A camera that refuses a
@@ -22,16 +25,24 @@ var floors = [...]time.Duration{
 	media.ClassCredentials: time.Minute,
 	media.ClassUnsupported: time.Minute,
 	media.ClassRefused:     250 * time.Millisecond,
+	media.ClassUnreachable: 250 * time.Millisecond,
 }
 
 // Backoff returns the delay after the given number of failed attempts in a
 // row (≥ 1): evenly spread between the floor of the class and a ceiling that
-// begins at 1 s and doubles to 60 s. Where the floor is above the ceiling the
-// spread is a quarter of the floor. rnd returns a number in [0, n), n > 0.
-func Backoff(attempt int, class media.Class, rnd func(n int64) int64) time.Duration {
-	ceiling := lastCeiling
-	if shift := max(attempt, 1) - 1; shift < 6 {
-		ceiling = firstCeiling << shift
+// begins at 1 s and doubles to longest, 60 s if that is 0. Where the floor is
+// above the ceiling the spread is a quarter of the floor. rnd returns a number
+// in [0, n), n > 0.
+func Backoff(attempt int, class media.Class, longest time.Duration, rnd func(n int64) int64) time.Duration {
+	ceiling := longest
+	if longest <= 0 {
+		ceiling = lastCeiling
+	}
+	if class == media.ClassUnreachable {
+		ceiling = min(ceiling, unheard)
+	}
+	if shift := max(attempt, 1) - 1; shift < 32 {
+		ceiling = min(ceiling, firstCeiling<<shift)
 	}
 	floor := floors[class]
 	spread := max(ceiling-floor, floor/4)

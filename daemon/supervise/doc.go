@@ -4,7 +4,7 @@
 // pushes, and registers nothing anywhere.
 //
 // Keep runs in the caller's goroutine and calls report from there, never
-// concurrently. Limiter and Backoff may be used from any goroutine.
+// concurrently. Limiter, Pace and Backoff may be used from any goroutine.
 //
 //	            active()                      run ends
 //	starting ───────────▶ active ─────────────────────▶ reconnecting ◀─┐
@@ -13,6 +13,9 @@
 //	   └──────────────────────────▶ reconnecting              │
 //	                                                          ▼ Limit attempts used
 //	                      (a retry: starting) ◀───────────── failed
+//
+// An active run whose media stops is starting again until it moves, if its
+// owner wants to know; it keeps its connection meanwhile.
 //
 // The phases idle and stopped are set by the owner, with State.To.
 package supervise

@@ -30,7 +30,7 @@ func TestAHaltIsNoFailure(t *testing.T) {
 				var ended time.Time
 				n := 0
 				// With a limit of two attempts ten failures would not pass.
-				err := Keep(ctx, Policy{Limit: 2, Retry: retry}, func(st State) { last = st },
+				err := Keep(ctx, Policy{Terms: limit(2), Retry: retry}, func(st State) { last = st },
 					func(_ context.Context, active func()) error {
 						if wait := time.Since(ended); n > 0 && (wait < tc.least || wait > tc.most) {
 							t.Errorf("round %d began %v after the halt, want %v to %v", n, wait, tc.least, tc.most)

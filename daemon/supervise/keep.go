@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"camrelay/media"
@@ -21,9 +20,9 @@ var errEnded = errors.New("ended by the peer")
 type Policy struct {
 	// Why is the reason of the first transition, to Starting.
 	Why string
-	// Limit is the number of attempts in a row before the run has failed, 0
-	// for no limit.
-	Limit int
+	// Terms is asked each time one of them matters, so that they may change
+	// while a run goes on. It must not block. nil: the zero Terms.
+	Terms func() Terms
 	// Retry starts the next attempt at once, also of a failed run; the count
 	// of attempts begins again. It is ignored while a run is under way. A
 	// buffer of one lets the sender never wait. May be nil.
@@ -34,8 +33,17 @@ type Policy struct {
 	// It returns false when that cannot be told, at the latest with its
 	// context. May be nil.
 	Returned func(ctx context.Context) bool
+	// Await blocks before each attempt until a run could do something, and
+	// calls waiting whenever it finds another reason why it could not. Its
+	// error, unless it is that of ctx, is as that of a run. May be nil.
+	Await func(ctx context.Context, waiting func(why string)) error
 	// Dials bounds how many runs start at the same time; nil: no bound.
 	Dials *Limiter
+	// Pace spreads the starts of many runs; nil: they start when they want.
+	Pace *Pace
+	// Silent tells why no media moves. With it an active run that has moved
+	// none for 5 to 10 s is Starting until it does. May be nil.
+	Silent func() string
 	// Last is the state to go on from: its history is kept, and its NextRetry
 	// is waited for, so that stopping and starting does not get round the
 	// backoff. The zero State begins anew.
@@ -44,10 +52,18 @@ type Policy struct {
 	Log *slog.Logger
 }
 
+// Terms is what may change of a Policy.
+type Terms struct {
+	Limit    int           // attempts in a row before the run has failed, 0 for no limit
+	Longest  time.Duration // last ceiling of the backoff; 0: 60 s
+	Priority int           // the greater the earlier its turn in Pace
+}
+
 // keeper is one call of Keep. It is used by one goroutine.
 type keeper struct {
 	Policy
 	state  State
+	rungs  int // failures in a row for the backoff
 	report func(State)
 	run    func(ctx context.Context, active func()) error
 }
@@ -62,7 +78,10 @@ type keeper struct {
 func Keep(ctx context.Context, p Policy, report func(State),
 	run func(ctx context.Context, active func()) error,
 ) error {
-	k := &keeper{Policy: p, state: p.Last, report: report, run: run}
+	if p.Terms == nil {
+		p.Terms = func() Terms { return Terms{} }
+	}
+	k := &keeper{Policy: p, state: p.Last, rungs: p.Last.Attempt, report: report, run: run}
 	k.Last = State{}
 	for first := true; ; first = false {
 		if err := k.attempt(ctx, first); err != nil {
@@ -82,67 +101,59 @@ func (k *keeper) attempt(ctx context.Context, first bool) error {
 		return err
 	}
 	if kicked {
-		k.state.Attempt = 0
+		k.forgive()
 	}
 	if k.state.Phase == Stopped {
 		k.to(Starting, resumed(kicked))
 	}
 	k.state.NextRetry = time.Time{}
+	if err := k.await(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		k.state.Attempt++
+		return k.ended(ctx, err)
+	}
 	k.state.Attempt++
+	k.state.Waiting = ""
 	k.report(k.state)
 	release, err := k.Dials.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	err = k.session(ctx, release)
+	k.state.Connected, k.state.Waiting = time.Time{}, ""
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return k.ended(ctx, err)
 }
 
-// session runs once and returns why it ended.
-func (k *keeper) session(ctx context.Context, release func()) error {
-	defer release()
-	activated := make(chan struct{})
-	var seen atomic.Bool
-	active := func() {
-		// One load is all that a moving stream costs.
-		if !seen.Load() && seen.CompareAndSwap(false, true) {
-			close(activated)
+// await waits until a run could do something and it is its turn.
+func (k *keeper) await(ctx context.Context) error {
+	waiting := func(why string) {
+		if k.state.Waiting != why {
+			k.state.Waiting = why
+			k.report(k.state)
 		}
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- k.guarded(ctx, active) }()
-
-	hold := time.NewTimer(maxHold)
-	defer hold.Stop()
-	forget := time.NewTimer(stable)
-	defer forget.Stop()
-	flowing := activated
-	for {
-		select {
-		case <-flowing:
-			flowing = nil
-			release()
-			forget.Reset(stable)
-			k.to(Active, "media arrives")
-		case <-hold.C:
-			release()
-		case <-forget.C:
-			if flowing == nil {
-				k.state.Attempt = 0
-				k.report(k.state)
-			}
-		case <-k.Retry:
-		case err := <-ended:
-			if flowing != nil && seen.Load() {
-				k.to(Active, "media arrives")
-			}
+	if k.Await != nil {
+		if err := k.Await(ctx, waiting); err != nil {
 			return err
 		}
 	}
+	if err := k.Pace.Await(ctx, k.Terms().Priority); err != nil {
+		return err
+	}
+	select { // it is tried now, which is what a retry asks for
+	case <-k.Retry:
+	default:
+	}
+	return ctx.Err()
 }
+
+// forgive lets the counts of failures begin again.
+func (k *keeper) forgive() { k.state.Attempt, k.rungs = 0, 0 }
 
 // guarded calls run and turns a panic into an error.
 func (k *keeper) guarded(ctx context.Context, active func()) (err error) {
@@ -169,25 +180,44 @@ func (k *keeper) ended(ctx context.Context, err error) error {
 			k.Log.Error("internal error: a run has panicked", "err", err, "stack", string(p.Stack))
 		}
 	}
+	k.climb(err)
 	k.state = k.state.failed(err, now)
-	if k.Limit > 0 && k.state.Attempt >= k.Limit {
+	terms := k.Terms()
+	if terms.Limit > 0 && k.state.Attempt >= terms.Limit {
 		k.to(Failed, k.state.Reason)
 		select {
 		case <-k.Retry:
-			k.state.Attempt = 0
+			k.forgive()
 			k.to(Starting, "retry")
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	k.state.NextRetry = now.Add(Backoff(k.state.Attempt, k.state.Class, random))
+	k.state.NextRetry = now.Add(Backoff(k.rungs, k.state.Class, terms.Longest, random))
 	if k.state.Phase == Reconnecting {
 		k.report(k.state)
 		return nil
 	}
 	k.to(Reconnecting, k.state.Reason)
 	return nil
+}
+
+// climb counts a failure for the backoff. Whoever was not heard has been no
+// burden: the first failures after an outage of the uplink are followed by
+// short pauses.
+func (k *keeper) climb(err error) {
+	unreachable := media.ClassOf(err) == media.ClassUnreachable
+	if was := k.state.outOfReach(); was != unreachable {
+		k.rungs = 0
+		if was {
+			k.Pace.Returned()
+		}
+	}
+	k.rungs++
+	if e, ok := errors.AsType[*ElsewhereError](err); ok {
+		k.rungs = e.Failures
+	}
 }
 
 // to changes the phase and reports.
@@ -200,7 +230,7 @@ func (k *keeper) to(phase Phase, reason string) {
 const worthAsking = 2 * time.Second
 
 // pause waits for d, for a retry or for the peer's return, and tells whether
-// it was cut short.
+// failures are to be forgotten.
 func (k *keeper) pause(ctx context.Context, d time.Duration) (kicked bool, err error) {
 	network := k.state.Class == media.ClassNetwork || k.state.Class == media.ClassRefused
 	back := make(chan struct{}, 1)
@@ -215,19 +245,29 @@ func (k *keeper) pause(ctx context.Context, d time.Duration) (kicked bool, err e
 			}
 		})
 	}
-	err = sleep(ctx, d, k.Retry, back)
+	var uplink <-chan struct{}
+	if k.state.outOfReach() {
+		uplink = k.Pace.returned()
+	}
+	err = sleep(ctx, d, k.Retry, back, uplink)
+	if errors.Is(err, errHurried) {
+		return false, nil
+	}
 	if errors.Is(err, errKicked) {
 		return true, nil
 	}
 	return false, err
 }
 
-// errKicked ends a sleep early.
-var errKicked = errors.New("kicked")
+// Why a sleep ends early.
+var (
+	errKicked  = errors.New("kicked")
+	errHurried = errors.New("hurried")
+)
 
 // sleep waits for d and returns nil, for one of the kicks and returns
-// errKicked, or for ctx and returns its error.
-func sleep(ctx context.Context, d time.Duration, kick, another <-chan struct{}) error {
+// errKicked, for hurry and returns errHurried, or for ctx and returns its error.
+func sleep(ctx context.Context, d time.Duration, kick, another, hurry <-chan struct{}) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -240,6 +280,8 @@ func sleep(ctx context.Context, d time.Duration, kick, another <-chan struct{}) 
 		return errKicked
 	case <-another:
 		return errKicked
+	case <-hurry:
+		return errHurried
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -88,6 +88,9 @@ func (k *kept) stop() {
 	}
 }
 
+// limit is a Policy's Terms with a limit of attempts.
+func limit(n int) func() Terms { return func() Terms { return Terms{Limit: n} } }
+
 // sleepFor lets time pass in the bubble.
 func sleepFor(d time.Duration) {
 	time.Sleep(d)
@@ -152,7 +155,7 @@ func TestLifeOfARun(t *testing.T) {
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		retry := make(chan struct{}, 1)
-		k := keep(t, Policy{Limit: 3, Retry: retry}, func(context.Context, func()) error { return errLost })
+		k := keep(t, Policy{Terms: limit(3), Retry: retry}, func(context.Context, func()) error { return errLost })
 		sleepFor(time.Hour)
 		s := k.state()
 		if s.Phase != Failed || s.Attempt != 3 || len(k.begun()) != 3 || len(s.Errors) != 3 || !s.NextRetry.IsZero() {
@@ -174,7 +177,7 @@ func TestLimit(t *testing.T) {
 // and again, each time after more than a good minute.
 func TestLimitCountsAttemptsInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := keep(t, Policy{Limit: 3}, flows(70*time.Second, errLost))
+		k := keep(t, Policy{Terms: limit(3)}, flows(70*time.Second, errLost))
 		sleepFor(time.Hour)
 		s := k.state()
 		if s.Phase == Failed || len(k.begun()) < 45 || len(s.Transitions) != maxTransitions || len(s.Errors) != maxErrors {
@@ -328,7 +331,7 @@ func TestStopsAtOnceInEveryPhase(t *testing.T) {
 		{"while a run is under way", Policy{}, waits, Starting},
 		{"while media flows", Policy{}, flows(time.Hour, errLost), Active},
 		{"while it waits for the next attempt", Policy{}, fails, Reconnecting},
-		{"when it has failed", Policy{Limit: 1}, fails, Failed},
+		{"when it has failed", Policy{Terms: limit(1)}, fails, Failed},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

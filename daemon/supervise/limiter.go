@@ -40,7 +40,7 @@ func (l *Limiter) acquire(ctx context.Context) (release func(), err error) {
 		return nil, ctx.Err()
 	}
 	// Those who waited together must not dial together.
-	if err := sleep(ctx, time.Duration(random(int64(maxJitter))), nil, nil); err != nil {
+	if err := sleep(ctx, time.Duration(random(int64(maxJitter))), nil, nil, nil); err != nil {
 		release()
 		return nil, err
 	}

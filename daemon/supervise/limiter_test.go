@@ -61,7 +61,7 @@ func TestDeadCamerasHoldNobodyUp(t *testing.T) {
 		for range 40 {
 			all.Go(func() {
 				_ = Keep(ctx, Policy{Dials: l}, func(State) {}, func(ctx context.Context, _ func()) error {
-					return sleep(ctx, 10*time.Second, nil, nil)
+					return sleep(ctx, 10*time.Second, nil, nil, nil)
 				})
 			})
 		}

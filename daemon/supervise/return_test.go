@@ -19,7 +19,7 @@ func TestAPeerThatReturnsIsTriedAtOnce(t *testing.T) {
 			if time.Now().After(back) {
 				return false
 			}
-			return sleep(ctx, time.Until(back), nil, nil) == nil
+			return sleep(ctx, time.Until(back), nil, nil, nil) == nil
 		}}
 		k := keep(t, policy, func(ctx context.Context, active func()) error {
 			if time.Now().Before(back) {

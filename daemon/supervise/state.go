@@ -13,7 +13,7 @@ type Phase string
 // The phases.
 const (
 	Idle         Phase = "idle"         // not wanted now
-	Starting     Phase = "starting"     // first attempt, no media yet
+	Starting     Phase = "starting"     // first attempt, no media yet; or connected, and none now
 	Active       Phase = "active"       // media flows
 	Reconnecting Phase = "reconnecting" // a run has ended; waiting or trying again
 	Failed       Phase = "failed"       // all attempts used; waits for a retry or an edit
@@ -37,6 +37,9 @@ type State struct {
 	Reason      string       // why the last run ended; kept when the next succeeds
 	Class       media.Class  // of Reason
 	NextRetry   time.Time    // when the next attempt begins; zero unless it waits
+	Waiting     string       // what has to come before an attempt, or before media flows; may be empty
+	Connected   time.Time    // when media flowed first in the run under way, zero if none has
+	Lost        time.Time    // when a run ended last that had moved media; zero if none has
 	Panics      int          // runs that ended by a panic
 	Transitions []Transition // changes of Phase, oldest first, at most 20
 	Errors      []Failure    // why runs ended, newest first, at most 5; success does not clear them
@@ -68,6 +71,9 @@ func (s State) To(phase Phase, reason string, now time.Time) State {
 	s.Transitions = append(append(make([]Transition, 0, len(keep)+1), keep...), Transition{now, phase, reason})
 	return s
 }
+
+// outOfReach tells whether nothing came back from the peer last time.
+func (s State) outOfReach() bool { return len(s.Errors) > 0 && s.Class == media.ClassUnreachable }
 
 // failed returns s with one more failure.
 func (s State) failed(err error, now time.Time) State {
