@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -28,15 +30,18 @@ type hooks struct {
 	agent    string
 	log      *slog.Logger
 
-	mu      sync.Mutex // guards what follows
-	clients map[string]*hookClient
+	mu      sync.Mutex             // guards clients
+	clients map[string]*hookClient // by name
 }
 
 // hookClient is one hook of the configuration.
 type hookClient struct {
 	*webhook.Client
-	spec config.Hook
-	stop func() // ends what runs for it and waits
+
+	spec  config.Hook
+	queue *webhook.Queue            // of what it is still to be told; nil unless it is
+	flush func(ctx context.Context) // tells it what is left; nil likewise
+	stop  func()                    // ends what runs for it and waits
 }
 
 func newHooks(events *webhook.Log, sessions *session.Registry, version string, log *slog.Logger) *hooks {
@@ -51,68 +56,112 @@ func newHooks(events *webhook.Log, sessions *session.Registry, version string, l
 }
 
 // apply makes the hooks those of the configuration, and returns what could not
-// be done. Goroutines descend from ctx.
+// be done: then the hook of before goes on. Goroutines descend from ctx. It is
+// called from one goroutine, as Close is.
 func (h *hooks) apply(ctx context.Context, want map[string]config.Hook) (problems []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for name, c := range h.clients {
-		if spec, ok := want[name]; !ok || spec != c.spec {
-			h.drop(name)
+	for name, c := range h.all() {
+		if _, ok := want[name]; !ok {
+			h.set(name, nil)
+			c.end()
 		}
 	}
 	for name, spec := range want {
-		if h.clients[name] != nil {
+		before := h.client(name)
+		if before != nil && before.spec == spec {
 			continue
 		}
-		client, err := webhook.NewClient(webhook.Spec{
-			URL: spec.URL, Secret: spec.Secret, CA: spec.TLS.CA, Fingerprint: spec.TLS.Fingerprint,
-			Insecure: spec.TLS.Insecure, Timeout: spec.Timeout, Agent: h.agent,
-		})
+		next, err := h.replace(ctx, name, spec, before)
 		if err != nil {
 			problems = append(problems, "hooks."+name+": "+err.Error())
 			continue
 		}
-		h.clients[name] = &hookClient{Client: client, spec: spec, stop: h.run(ctx, name, spec, client)}
+		h.set(name, next)
 	}
+	slices.Sort(problems)
 	return problems
 }
 
-// run starts what a hook does by itself, and returns what ends that.
-func (h *hooks) run(ctx context.Context, name string, spec config.Hook, client *webhook.Client) (stop func()) {
+// replace makes a hook run. It takes over what the one before has counted and
+// has still to be told; before is nil if there was none.
+func (h *hooks) replace(ctx context.Context, name string, spec config.Hook, before *hookClient) (*hookClient, error) {
+	client, err := webhook.NewClient(webhook.Spec{
+		URL: spec.URL, Secret: spec.Secret, CA: spec.TLS.CA, Fingerprint: spec.TLS.Fingerprint,
+		Insecure: spec.TLS.Insecure, Timeout: spec.Timeout, Agent: h.agent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &hookClient{Client: client, spec: spec, stop: func() {}}
+	if before != nil {
+		before.stop()
+		before.Client.Close()
+		c.queue = before.queue
+	}
+	if name == config.HookEvents {
+		if c.queue == nil {
+			c.queue = h.events.Queue(client, spec.Events)
+		}
+		c.queue.Edit(client, spec.Events)
+	}
+	if before != nil { // after Edit: nothing more is counted there
+		client.Continue(before.Status())
+	}
 	switch name {
 	case config.HookEvents:
-		return start(ctx, "hooks."+name, webhook.NewDeliverer(client, h.events, spec.Events, h.log), h.log)
+		deliverer := webhook.NewDeliverer(client, c.queue, h.log)
+		c.stop, c.flush = start(ctx, "hooks."+name, deliverer, h.log), deliverer.Flush
 	case config.HookKeepalive:
-		return start(ctx, "hooks."+name, &webhook.Rounds{
+		c.stop = start(ctx, "hooks."+name, &webhook.Rounds{
 			Client: client, Interval: spec.Interval, FailClosed: spec.OnError == config.ErrorFail,
 			Sessions: h.live, End: h.refuse, Log: h.log,
 		}, h.log)
 	}
-	return func() {}
+	return c, nil
 }
 
-// drop ends one hook. mu is held.
-func (h *hooks) drop(name string) {
-	h.clients[name].stop()
-	h.clients[name].Close()
-	delete(h.clients, name)
+// end ends a hook that is not wanted any more.
+func (c *hookClient) end() {
+	c.stop()
+	c.Client.Close()
+	if c.queue != nil {
+		c.queue.Close()
+	}
 }
 
 // Close ends all hooks, once they had a moment to take what is left.
 func (h *hooks) Close() {
+	for name, c := range h.all() {
+		c.stop()
+		if c.flush != nil {
+			c.flush(context.Background())
+		}
+		h.set(name, nil)
+		c.end()
+	}
+}
+
+// all returns the hooks by name.
+func (h *hooks) all() map[string]*hookClient {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for name := range h.clients {
-		h.drop(name)
+	return maps.Clone(h.clients)
+}
+
+// set makes c the hook of that name; nil: there is none.
+func (h *hooks) set(name string, c *hookClient) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c == nil {
+		delete(h.clients, name)
+		return
 	}
+	h.clients[name] = c
 }
 
 // status returns how it goes with each hook.
 func (h *hooks) status() map[string]webhook.Status {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make(map[string]webhook.Status, len(h.clients))
-	for name, c := range h.clients {
+	all := make(map[string]webhook.Status)
+	for name, c := range h.all() {
 		all[name] = c.Status()
 	}
 	return all
@@ -124,8 +173,8 @@ func (h *hooks) client(name string) *hookClient {
 	return h.clients[name]
 }
 
-// ask asks a hook. ok is false if it has not decided and its on_error says that
-// this is no refusal.
+// ask asks a hook. One that has not decided refuses if its on_error says so; else
+// there is an error.
 func (h *hooks) ask(ctx context.Context, name string, body any) (webhook.Answer, error) {
 	c := h.client(name)
 	if c == nil {

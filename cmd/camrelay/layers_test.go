@@ -45,7 +45,7 @@ var rooms = []room{
 	{"daemon/health", "media", daemonHeight},
 	{"daemon/session", "media", daemonHeight},
 	{"daemon/auth", "media media/hub", daemonHeight},
-	{"daemon/webhook", "media", daemonHeight},
+	{"daemon/webhook", "media media/trust", daemonHeight},
 	{"daemon/supervise", "media", daemonHeight},
 	{"daemon/config", "media", daemonHeight},
 	{"daemon/reconcile", "", "it keeps goroutines for any key and spec"},

@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,6 +19,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/trust"
 )
 
 // Bounds of a call.
@@ -73,14 +72,15 @@ func NewClient(spec Spec) (*Client, error) {
 	if spec.Timeout <= 0 || spec.Timeout > maxTimeout {
 		spec.Timeout = maxTimeout
 	}
-	trust, err := spec.tlsConfig()
+	peer := trust.Peer{Host: base.Hostname(), Insecure: spec.Insecure, CA: spec.CA, Fingerprint: spec.Fingerprint}
+	secure, err := peer.Config()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot judge the hook's certificate: %w", err)
 	}
 	return &Client{
 		spec: spec, base: base, status: Status{URL: media.RedactURL(spec.URL)},
 		http: &http.Transport{
-			TLSClientConfig: trust, DisableCompression: true, ForceAttemptHTTP2: true,
+			TLSClientConfig: secure, DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxConnsPerHost: inFlight, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
 			MaxResponseHeaderBytes: maxAnswer,
 		},
@@ -89,27 +89,6 @@ func NewClient(spec Spec) (*Client, error) {
 
 // Close gives idle connections up.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// tlsConfig trusts the box's authorities, those of the Spec, the pinned
-// certificate or any.
-func (s Spec) tlsConfig() (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.Insecure || s.Fingerprint != ""}
-	if s.CA != "" {
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM([]byte(s.CA)) {
-			return nil, errors.New("the hook's authorities hold no certificate")
-		}
-	}
-	if want := strings.ToLower(strings.ReplaceAll(s.Fingerprint, ":", "")); want != "" {
-		cfg.VerifyConnection = func(st tls.ConnectionState) error {
-			if sum := sha256.Sum256(st.PeerCertificates[0].Raw); hex.EncodeToString(sum[:]) != want {
-				return fmt.Errorf("the hook's certificate is not the pinned one: it has fingerprint %x", sum)
-			}
-			return nil
-		}
-	}
-	return cfg, nil
-}
 
 // Reply is a hook's answer, whatever its status.
 type Reply struct {
@@ -219,6 +198,16 @@ func (c *Client) note(err error) (news bool) {
 	}
 	c.told, c.toldAt = true, now
 	return true
+}
+
+// Continue adds what the client of a hook has counted before it was edited.
+func (c *Client) Continue(before Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Delivered += before.Delivered
+	c.status.Failed += before.Failed
+	c.status.Dropped += before.Dropped
+	c.status.LastError = before.LastError
 }
 
 func (c *Client) drop(n uint64) {

@@ -18,51 +18,41 @@ const (
 	flushTime  = 500 * time.Millisecond // for what is left when the daemon stops
 )
 
-// Deliverer posts events to one hook, one request an event, in order. The Log
-// is its queue: a hook that falls too far behind loses the oldest events.
+// Deliverer posts the events of a queue to one hook, one request an event, in
+// order.
 type Deliverer struct {
 	client *Client
-	cursor *Cursor
-	types  []string
+	queue  *Queue
 	log    *slog.Logger
 	pause  time.Duration // before the last try; 0: the one before went well
 }
 
-// NewDeliverer returns a Deliverer of what is appended to events from now on.
-// types are separated by spaces, a last element of * stands for any; empty:
-// everything.
-func NewDeliverer(c *Client, events *Log, types string, log *slog.Logger) *Deliverer {
-	return &Deliverer{client: c, cursor: events.Live(), types: strings.Fields(types), log: log}
+// NewDeliverer returns a Deliverer of the queue, which is read by no other at
+// the same time.
+func NewDeliverer(c *Client, q *Queue, log *slog.Logger) *Deliverer {
+	return &Deliverer{client: c, queue: q, log: log}
 }
 
-// Run delivers until ctx is done, then for a moment what is left.
+// Run delivers until ctx is done. What was not delivered is still in the queue.
 func (d *Deliverer) Run(ctx context.Context) error {
 	for {
-		events, lost, err := d.cursor.Next(ctx, 1)
+		e, err := d.queue.next(ctx)
 		if err != nil {
-			d.flush(ctx)
 			return err
 		}
-		d.lost(lost)
-		if !d.wants(events[0]) {
-			continue
-		}
-		if err := d.deliver(ctx, events[0]); err != nil {
-			d.flush(ctx, events[0])
+		if err := d.deliver(ctx, e); err != nil {
 			return err
 		}
+		d.queue.done(e)
 	}
 }
 
-func (d *Deliverer) lost(n uint64) {
-	if n > 0 {
-		d.client.drop(n)
+// tellLosses says that the hook is too slow.
+func (d *Deliverer) tellLosses() {
+	if n := d.queue.losses(); n > 0 {
 		d.log.Warn("a hook is too slow, events are lost to it", "hook", d.client.Status().URL, "events", n)
 	}
 }
-
-// wants tells whether the hook is told of events like e.
-func (d *Deliverer) wants(e Event) bool { return Matches(d.types, e.Type) }
 
 // Matches tells whether an event's type is among types, of which each may end
 // in ".*". No types at all match everything.
@@ -74,13 +64,14 @@ func Matches(types []string, typ string) bool {
 }
 
 // deliver posts e until the hook takes it, has refused it maxTries times, the
-// log has lost it, or ctx is done.
+// queue has lost it, or ctx is done.
 func (d *Deliverer) deliver(ctx context.Context, e Event) error {
 	for try := 1; ; try++ {
 		err := d.post(ctx, e)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && err != nil {
 			return ctx.Err()
 		}
+		d.tellLosses()
 		if d.client.note(err) {
 			d.turned(err)
 		}
@@ -88,13 +79,12 @@ func (d *Deliverer) deliver(ctx context.Context, e Event) error {
 			d.pause = 0
 			return nil
 		}
+		if !d.queue.holds(e) {
+			return nil
+		}
 		if isRefusal(err) && try == maxTries {
 			d.client.drop(1)
 			d.log.Warn("a hook refuses an event, it is lost to it", "hook", d.client.Status().URL, "event", e.ID, "err", err)
-			return nil
-		}
-		if d.cursor.behind() >= held {
-			d.client.drop(1)
 			return nil
 		}
 		d.pause = max(firstRetry, min(2*d.pause, lastRetry))
@@ -136,19 +126,24 @@ func (d *Deliverer) post(ctx context.Context, e Event) error {
 	return nil
 }
 
-// flush posts what is left, once each, for a moment.
-func (d *Deliverer) flush(ctx context.Context, first ...Event) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+// Flush posts what is left, once each, for a moment: the daemon stops. Run has
+// ended before.
+func (d *Deliverer) Flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	rest, lost, _ := d.cursor.take(held)
-	d.lost(lost)
-	left := slices.DeleteFunc(append(first, rest...), func(e Event) bool { return !d.wants(e) })
-	for i, e := range left {
+	for e, ok := d.queue.oldest(); ok; e, ok = d.queue.oldest() {
 		err := d.post(ctx, e)
 		d.client.note(err)
 		if err != nil {
-			d.lost(uint64(len(left) - i))
+			d.drop(d.queue.left())
 			return
 		}
+		d.queue.done(e)
 	}
+}
+
+// drop counts n events that nobody will be told of.
+func (d *Deliverer) drop(n int) {
+	d.client.drop(uint64(n))
+	d.log.Warn("a hook has not taken its last events", "hook", d.client.Status().URL, "events", n)
 }

@@ -60,6 +60,10 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+func deliverer(c *Client, l *Log, types string) *Deliverer {
+	return NewDeliverer(c, l.Queue(c, types), quiet)
+}
+
 // inbox is a hook that takes events when it is up.
 type inbox struct {
 	mu    sync.Mutex // guards what follows
@@ -94,7 +98,7 @@ func TestDeliveryInOrderThroughAnOutage(t *testing.T) {
 		var in inbox
 		c, l := virtual(t, in.take), NewLog()
 		fill(l, 1, 2) // from before
-		stop := run(NewDeliverer(c, l, "e1* e20", quiet).Run)
+		stop := run(deliverer(c, l, "e1* e20").Run)
 		synctest.Wait()
 		fill(l, 9, 5) // e9 is not wanted
 		synctest.Wait()
@@ -131,7 +135,7 @@ func TestOldestEventsAreDroppedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := inbox{down: true}
 		c, l := virtual(t, in.take), NewLog()
-		stop := run(NewDeliverer(c, l, "", quiet).Run)
+		stop := run(deliverer(c, l, "").Run)
 		synctest.Wait()
 		const n = 3 * held
 		fill(l, 1, n)
@@ -171,14 +175,19 @@ func TestStopDeliversWhatIsLeftForAMoment(t *testing.T) {
 					return in.take(r, body)
 				})
 				l := NewLog()
-				stop := run(NewDeliverer(c, l, "", quiet).Run)
+				d := deliverer(c, l, "")
+				stop := run(d.Run)
 				synctest.Wait()
 				fill(l, 1, 5)
 				synctest.Wait() // the first is under way
 				stopping = true
 				began := time.Now()
-				if err := stop(); !errors.Is(err, context.Canceled) || time.Since(began) > flushTime {
-					t.Errorf("Run returns %v after %v", err, time.Since(began))
+				if err := stop(); !errors.Is(err, context.Canceled) || time.Since(began) > 0 || len(in.types) > 0 {
+					t.Errorf("Run returns %v after %v, delivered %v", err, time.Since(began), in.types)
+				}
+				d.Flush(t.Context())
+				if took := time.Since(began); took > flushTime {
+					t.Errorf("it took %v", took)
 				}
 				if st := c.Status(); len(in.types) != row.delivered || st.Dropped != row.dropped {
 					t.Errorf("delivered %v, status %+v", in.types, st)
@@ -193,7 +202,7 @@ func TestLongAnswerToAnEvent(t *testing.T) {
 	for code, want := range map[int]bool{200: true, 500: false} {
 		srv := httptest.NewServer(http.HandlerFunc(answer(code, strings.Repeat("x", 2*maxAnswer))))
 		t.Cleanup(srv.Close)
-		d := NewDeliverer(newClient(t, Spec{URL: srv.URL}), NewLog(), "", quiet)
+		d := deliverer(newClient(t, Spec{URL: srv.URL}), NewLog(), "")
 		if err := d.post(t.Context(), Event{}); (err == nil) != want {
 			t.Errorf("%d: %v", code, err)
 		}
@@ -215,7 +224,7 @@ func TestOneRefusedEventHoldsUpNoOthers(t *testing.T) {
 				return in.take(r, body)
 			})
 			l := NewLog()
-			stop := run(NewDeliverer(c, l, "", quiet).Run)
+			stop := run(deliverer(c, l, "").Run)
 			synctest.Wait()
 			fill(l, 1, 4)
 			pass(5 * time.Minute)

@@ -1,6 +1,6 @@
 // Package webhook tells other programs what happens, and asks them to decide.
-// A Log holds the last events; a Deliverer posts them, and others follow it
-// with a cursor. A Client asks: what it returns are values, and whoever asks
+// A Log holds the last events, which others follow with a cursor; what a hook is
+// to be told waits in a Queue of its own, from which a Deliverer posts it. A Client asks: what it returns are values, and whoever asks
 // does as they say. Nothing here knows cameras or sessions, and nothing here
 // stands in the way of media: appending never blocks, a call takes as long as
 // its Spec says and no longer.
@@ -19,7 +19,7 @@
 // An event may come twice, with the same id: where its answer was lost, or the
 // daemon stopped meanwhile. Events come in order. One that the hook answers with
 // 400, 413 or 422 is tried a few times and given up; all others wait until the
-// hook takes them, the oldest for no longer than the Log holds them.
+// hook takes them, the oldest for no longer than its Queue holds them.
 //
 // All methods may be called from any goroutine; each Run is called once.
 package webhook

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// held is how many events a Log holds.
+// held is how many events a Log holds, and each of its queues.
 const held = 1000
 
 // Event is something that has happened. It is immutable once appended.
@@ -35,6 +35,7 @@ type Log struct {
 	ring    []Event       // the event N at (N-1) % held
 	next    uint64        // of the next event; the first is 1
 	changed chan struct{} // closed and replaced by Append
+	queues  map[*Queue]struct{}
 }
 
 // NewLog returns an empty log, whose events have a part in their ID that no
@@ -42,7 +43,9 @@ type Log struct {
 func NewLog() *Log {
 	var b [6]byte
 	rand.Read(b[:]) //nolint:errcheck // it never fails
-	return &Log{boot: hex.EncodeToString(b[:]), next: 1, changed: make(chan struct{})}
+	return &Log{
+		boot: hex.EncodeToString(b[:]), next: 1, changed: make(chan struct{}), queues: make(map[*Queue]struct{}),
+	}
 }
 
 // Append enters an event; ID is set, and Time where it is zero. It never blocks.
@@ -59,6 +62,9 @@ func (l *Log) Append(e Event) {
 		l.ring = append(l.ring, e)
 	} else {
 		*l.at(e.seq) = e
+	}
+	for q := range l.queues {
+		q.add(e)
 	}
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -139,11 +145,4 @@ func (c *Cursor) take(n int) (events []Event, lost uint64, changed <-chan struct
 		events = append(events, *l.at(c.next))
 	}
 	return events, lost, l.changed
-}
-
-// behind returns how many events the cursor has still to read or has lost.
-func (c *Cursor) behind() uint64 {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return c.log.next - c.next
 }
