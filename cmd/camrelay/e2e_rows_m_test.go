@@ -188,6 +188,8 @@ func TestM9_M10_RightsAndOwners(t *testing.T) {
 	remove := "/v3/paths/keepalive/remove/" + id
 	b.call("DELETE", remove, "", withToken("bob-token")).want(403)
 	b.call("DELETE", remove, "", nobody).want(401)
+	b.call("DELETE", remove, "", withToken("carol-token")).want(404) // she may not see the path
+	b.call("POST", "/v3/paths/keepalive/renew/"+id, `{"ttl":"10m"}`, withToken("carol-token")).want(404)
 	b.call("DELETE", remove, "").want(200) // an admin
 	id = b.addKeepalive("cam1", withToken("alice-token"))
 	b.call("DELETE", "/v3/paths/keepalive/remove/"+id, "", withToken("alice-token")).want(200)

@@ -101,13 +101,28 @@ func (s server) keepaliveAdd(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (s server) keepaliveRemove(w http.ResponseWriter, r *http.Request) {
+// lease returns the keepalive that the URL names, if there is one that the
+// principal may see. Else it answers, and ok is false.
+func (s server) lease(w http.ResponseWriter, r *http.Request) (l keepalive.Lease, ok bool) {
 	id := r.PathValue("id")
 	if !keepalive.ValidID(id) {
 		v3Error(w, http.StatusBadRequest, "invalid id")
+		return l, false
+	}
+	l, ok = s.Keepalive.Get(id)
+	if !ok || !auth.FromContext(r.Context()).MayView(l.Path) {
+		keepaliveError(w, keepalive.ErrNotFound)
+		return l, false
+	}
+	return l, true
+}
+
+func (s server) keepaliveRemove(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.lease(w, r)
+	if !ok {
 		return
 	}
-	if err := s.Keepalive.Remove(r.Context(), id, caller(r)); err != nil {
+	if err := s.Keepalive.Remove(r.Context(), l.ID, caller(r)); err != nil {
 		keepaliveError(w, err)
 		return
 	}
@@ -115,13 +130,12 @@ func (s server) keepaliveRemove(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s server) keepaliveRenew(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
+	l, ok := s.lease(w, r)
+	if !ok {
+		return
+	}
 	var body struct {
 		TTL any `json:"ttl"`
-	}
-	if !keepalive.ValidID(id) {
-		v3Error(w, http.StatusBadRequest, "invalid id")
-		return
 	}
 	if err := decodeBody(r, &body); err != nil {
 		v3Error(w, http.StatusBadRequest, err.Error())
@@ -132,8 +146,7 @@ func (s server) keepaliveRenew(w http.ResponseWriter, r *http.Request) {
 		v3Error(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	l, err := s.Keepalive.Renew(r.Context(), id, ttl, caller(r))
-	if err != nil {
+	if l, err = s.Keepalive.Renew(r.Context(), l.ID, ttl, caller(r)); err != nil {
 		keepaliveError(w, err)
 		return
 	}
@@ -158,17 +171,9 @@ func (s server) keepaliveList(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s server) keepaliveGet(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
-	if !keepalive.ValidID(id) {
-		v3Error(w, http.StatusBadRequest, "invalid id")
-		return
+	if l, ok := s.lease(w, r); ok {
+		writeJSON(w, http.StatusOK, keepaliveItem(l))
 	}
-	l, ok := s.Keepalive.Get(id)
-	if !ok || !auth.FromContext(r.Context()).MayView(l.Path) {
-		keepaliveError(w, keepalive.ErrNotFound)
-		return
-	}
-	writeJSON(w, http.StatusOK, keepaliveItem(l))
 }
 
 // keepaliveReaders are the keepalives of a path as MediaMTX lists readers.
