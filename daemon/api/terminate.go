@@ -114,7 +114,7 @@ func (s server) between() (all []match) {
 		all = append(all, match{
 			mediaSession{
 				Name: p.Camera, Published: session.Push.Published(), Status: session.State(p.State.Phase),
-				Kind: session.Push, Protocol: protocolOf(scheme), Push: p.Name, Created: p.State.Since,
+				Kind: session.Push, Protocol: session.ProtocolOf(scheme), Push: p.Name, Created: p.State.Since,
 			},
 			func(by string, holdOff time.Duration) bool { return s.PushControl.Stop(p.Name, by, holdOff) == nil },
 		})
@@ -125,14 +125,6 @@ func (s server) between() (all []match) {
 // trying tells whether attempts are made.
 func trying(st supervise.State) bool {
 	return st.Phase == supervise.Starting || st.Phase == supervise.Reconnecting || st.Phase == supervise.Active
-}
-
-// protocolOf is the protocol of a URL's scheme as sessions have it.
-func protocolOf(scheme string) string {
-	if name := strings.ToUpper(scheme); name == "RTSPS" || name == "RTMPS" {
-		return name[:4]
-	}
-	return strings.ToUpper(scheme)
 }
 
 // selects tells whether the filter's fields apply that do not need a session.

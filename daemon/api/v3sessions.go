@@ -2,10 +2,10 @@ package api
 
 import (
 	"net/http"
-	"regexp"
 	"time"
 
 	"camrelay/daemon/auth"
+	"camrelay/daemon/keepalive"
 	"camrelay/daemon/session"
 )
 
@@ -86,15 +86,12 @@ func (s server) v3List(k v3Kind) http.HandlerFunc {
 	}
 }
 
-// validID is the form of sessions' IDs.
-var validID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
 // v3One finds the session that the URL names and hands it to do, which tells
 // whether it was there.
 func (s server) v3One(k v3Kind, do func(http.ResponseWriter, *http.Request, *session.Session) bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
-		if !validID.MatchString(id) {
+		if !keepalive.ValidID(id) {
 			v3Error(w, http.StatusBadRequest, "invalid UUID")
 			return
 		}

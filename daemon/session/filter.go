@@ -63,7 +63,7 @@ func (f Filter) Check() error {
 	if f.Kind != nil && !slices.Contains(Kinds(), *f.Kind) {
 		return fmt.Errorf("unknown kind %q, use one of %v", *f.Kind, Kinds())
 	}
-	if f.Protocol != nil && !slices.Contains(Protocols(), protocolOf(*f.Protocol)) {
+	if f.Protocol != nil && !slices.Contains(Protocols(), ProtocolOf(*f.Protocol)) {
 		return fmt.Errorf("unknown protocol %q, use one of %s", *f.Protocol, strings.Join(Protocols(), ", "))
 	}
 	return nil
@@ -76,7 +76,7 @@ func (f Filter) match(s *Session, now time.Time) bool {
 		f.IDs != nil && !slices.ContainsFunc(f.IDs, func(id string) bool { return strings.EqualFold(id, s.ID) }),
 		f.Name != nil && *f.Name != s.Path,
 		f.Kind != nil && *f.Kind != s.Kind,
-		f.Protocol != nil && protocolOf(*f.Protocol) != s.Protocol,
+		f.Protocol != nil && ProtocolOf(*f.Protocol) != s.Protocol,
 		f.Published != nil && !onSide(s.Kind, *f.Published):
 		return false
 	}

@@ -113,7 +113,7 @@ func (r *Registry) Open(
 	if counts == nil {
 		counts = func() (read, wrote uint64) { return 0, 0 }
 	}
-	info.Protocol = protocolOf(info.Protocol)
+	info.Protocol = ProtocolOf(info.Protocol)
 	ctx, cancel := context.WithCancelCause(ctx)
 	now := time.Now()
 	s := &Session{Info: info, ID: uuid.NewString(), Start: now, cancel: cancel, reg: r, counts: counts}

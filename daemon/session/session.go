@@ -136,8 +136,9 @@ func (s *Session) sample(now time.Time) {
 	}
 }
 
-// protocolOf returns the name of a protocol as it is shown.
-func protocolOf(name string) string {
+// ProtocolOf returns the name of a protocol, or of a scheme that speaks it, as it
+// is shown.
+func ProtocolOf(name string) string {
 	switch p := strings.ToUpper(name); p {
 	case "RTSPS":
 		return "RTSP"
