@@ -1,9 +1,10 @@
 // Package webhook tells other programs what happens, and asks them to decide.
-// A Log holds the last events, which others follow with a cursor; what a hook is
-// to be told waits in a Queue of its own, from which a Deliverer posts it. A Client asks: what it returns are values, and whoever asks
-// does as they say. Nothing here knows cameras or sessions, and nothing here
-// stands in the way of media: appending never blocks, a call takes as long as
-// its Spec says and no longer.
+// A Log holds the last events, which others follow with a cursor. What a hook is
+// to be told waits in a Queue of its own, from which a Deliverer posts it. A
+// Client asks: what it returns are values, and whoever asks does as they say.
+// Nothing here knows cameras or sessions, and nothing here stands in the way of
+// media: appending never blocks, a call takes as long as its Spec says and no
+// longer.
 //
 // # Signatures
 //
