@@ -84,22 +84,11 @@ func TestClosedAccess(t *testing.T) {
 // TestPageInChromium opens the page in a browser, lets it play a camera, and
 // compares two screenshots: the picture moves.
 func TestPageInChromium(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir,
-		"playwright-core@1.52.0").CombinedOutput(); err != nil {
-		t.Fatalf("cannot install playwright-core: %v\n%s", err, out)
-	}
-	script, err := os.ReadFile("testdata/page.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "page.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir, script := browser(t, "page.mjs")
 	cams := startGstCams(t, "0")
 	b := startBox(t, oneCamera(cams.url("/h264")))
 	b.awaitActive("gate")
-	out, errs, err := tool(t, 2*time.Minute, "node", filepath.Join(dir, "page.mjs"), b.http(""), dir)
+	out, errs, err := tool(t, 2*time.Minute, "node", script, b.http(""), dir)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, errs)
 	}
@@ -107,6 +96,26 @@ func TestPageInChromium(t *testing.T) {
 	if same(t, filepath.Join(dir, "1.png"), filepath.Join(dir, "2.png")) {
 		t.Error("the picture does not move")
 	}
+}
+
+// browser puts a script of testdata beside what it drives Chromium with, and
+// returns the directory and the script's place in it.
+func browser(t *testing.T, name string) (dir, script string) {
+	t.Helper()
+	dir = t.TempDir()
+	if out, err := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir,
+		"playwright-core@1.52.0").CombinedOutput(); err != nil {
+		t.Fatalf("cannot install playwright-core: %v\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script = filepath.Join(dir, name)
+	if err := os.WriteFile(script, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, script
 }
 
 // same tells whether two screenshots show the same.

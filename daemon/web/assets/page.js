@@ -27,7 +27,7 @@ function play(camera) {
   const url = playlist(camera);
   const video = byId("video");
   if (window.Hls && Hls.isSupported()) {
-    player = new Hls({ liveSyncDurationCount: 2, enableWorker: false });
+    player = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, enableWorker: false });
     player.on(Hls.Events.ERROR, (_, e) => failed(camera, e));
     player.loadSource(url);
     player.attachMedia(video);
