@@ -88,7 +88,10 @@ func TestBodiesThatNeverCome(t *testing.T) {
 		after  time.Duration // until the answer
 	}{
 		{"a viewer's POST", viewerLimits(config.Listener{}), "POST /" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
-		{"a viewer's GET", viewerLimits(config.Listener{}), "GET /gate/index.m3u8" + head + "Content-Length: 1000\r\n\r\n", 413, 0},
+		{
+			"a viewer's GET", viewerLimits(config.Listener{}),
+			"GET /gate/index.m3u8" + head + "Content-Length: 1000\r\n\r\n", 413, 0,
+		},
 		{"a viewer's chunks", viewerLimits(config.Listener{}), "POST /" + chunked, 408, bodyTimeout},
 		{"a viewer's empty body", viewerLimits(config.Listener{}), "POST /" + head + "Content-Length: 0\r\n\r\n", 200, 0},
 		{"a call's that never comes", apiLimits(), "POST /v1/x" + head + "Content-Length: 9\r\n\r\n", 408, bodyTimeout},

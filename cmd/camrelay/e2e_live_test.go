@@ -150,7 +150,7 @@ func TestLowLatencyInChromium(t *testing.T) {
 	w := b.watch(t, d, func() {})
 	slices.Sort(w.Behind)
 	median := w.Behind[len(w.Behind)/2]
-	t.Logf("%d pictures in %.1f s, %d dropped; %.0f ms behind in the median, %.0f to %.0f; target %.1f s; %d stalls, errors %v",
+	t.Logf("%d pictures in %.1f s, %d dropped; %.0f ms behind in the median, %.0f to %.0f, aim %.1f s; %d stalls, %v",
 		w.Frames, w.Time, w.Dropped, median, w.Behind[0], w.Behind[len(w.Behind)-1], w.Target, w.Stalls, w.Errors)
 	if float64(w.Frames) < 0.9*d.Seconds()*25 {
 		t.Errorf("%d pictures in %v", w.Frames, d)
