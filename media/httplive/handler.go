@@ -1,0 +1,233 @@
+package httplive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"camrelay/media"
+	"camrelay/media/hub"
+)
+
+const (
+	// maxName is the length of the longest name of a stream.
+	maxName = 128
+	// maxQuery bounds what strangers can make the Opener look at.
+	maxQuery = 1024
+)
+
+// Why a session ends, besides the cause of its own context and hub.ErrEnded.
+var (
+	errClosed = media.EndedBy(media.ErrPeerClosed, "the viewer closed the connection")
+	errAsked  = media.EndedBy(media.ErrPeerClosed, "the viewer asked for the headers only")
+	errSlow   = errors.New("the viewer took no data for too long")
+)
+
+// Serves tells whether a request of that path is for a Handler.
+func Serves(path string) bool {
+	_, _, ok := parsePath(path)
+	return ok
+}
+
+// parsePath splits the path of a request into the name of a stream and its
+// form.
+func parsePath(path string) (name string, f form, ok bool) {
+	path, ok = strings.CutPrefix(path, "/")
+	if !ok {
+		return "", form{}, false
+	}
+	for _, end := range []struct {
+		suffix string
+		form   form
+	}{{"/mpegts", formTS}, {"/live.flv", formFLV}, {".flv", formFLV}} {
+		if name, ok := strings.CutSuffix(path, end.suffix); ok && isStream(name) {
+			return name, end.form, true
+		}
+	}
+	return "", form{}, false
+}
+
+// isStream tells whether name is of the form that names of streams have: words
+// with slashes between them.
+func isStream(name string) bool {
+	word := 0 // its letters so far
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-':
+			word++
+		case c == '/' && word > 0:
+			word = 0
+		default:
+			return false
+		}
+	}
+	return word > 0 && len(name) <= maxName
+}
+
+// ServeHTTP serves a stream for as long as the viewer wants it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Access-Control-Allow-Origin", "*")
+	head.Set("Cache-Control", "no-store")
+	name, f, ok := parsePath(r.URL.Path)
+	if !ok {
+		fail(w, hub.ErrNotFound)
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		head.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+		head.Set("Access-Control-Allow-Headers", "Authorization, Range")
+		head.Set("Access-Control-Max-Age", "86400")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		head.Set("Allow", "GET, HEAD, OPTIONS")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if len(r.URL.RawQuery) > maxQuery {
+		http.Error(w, "the query is too long", http.StatusRequestURITooLong)
+		return
+	}
+	leave, err := h.admit(name, r.RemoteAddr)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	defer leave()
+	if err := h.serve(w, r, name, f); err != nil {
+		fail(w, err)
+	}
+}
+
+// serve opens a session and sends the body. Its errors are from before the
+// headers; what ends a body is the session's business.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, name string, f form) error {
+	req := hub.Request{
+		Path: name, Query: r.URL.Query(), Protocol: f.protocol, Remote: r.RemoteAddr, UserAgent: r.UserAgent(),
+	}
+	req.User, req.Password, _ = r.BasicAuth()
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		req.Token = token
+	}
+	sub, err := h.open(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(sub.Context)
+	defer cancel(nil)
+	defer context.AfterFunc(r.Context(), func() { cancel(errClosed) })()
+	src, err := h.begin(ctx, sub.Stream, f)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", hub.ErrUnavailable, context.Cause(ctx))
+		}
+		sub.Close(reason(ctx, err))
+		return err
+	}
+	defer src.close()
+	out := newBody(w, r, f, sub, h.cfg.WriteTimeout)
+	if r.Method == http.MethodHead {
+		sub.Close(errAsked)
+		return nil
+	}
+	done := out.interrupt(ctx)
+	lost, err := h.send(ctx, src, out)
+	done()
+	err = reason(ctx, err)
+	if errors.Is(err, hub.ErrEnded) {
+		out.end()
+	}
+	if errors.Is(err, errSlow) {
+		h.counts.slow.Add(1)
+	}
+	if lost > 0 {
+		h.log.Info("the viewer was too slow", "cam", name, "session", sub.ID, "lost", lost)
+	}
+	sub.Close(err)
+	return nil
+}
+
+// begin returns the source of a body, its first entries read.
+func (h *Handler) begin(ctx context.Context, s *hub.Stream, f form) (source, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.StartTimeout)
+	defer cancel()
+	awake := s.Units.Reader(f.protocol, hub.LastStart) // the stream makes units while somebody reads them
+	awake.Relax()
+	defer awake.Close()
+	src, err := f.open(ctx, s, awake)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := src.read(ctx); err != nil {
+		src.close()
+		return nil, err
+	}
+	return src, nil
+}
+
+// send sends what src has read and all that follows, until one of both ends.
+// lost is how many entries the viewer was too slow for.
+func (h *Handler) send(ctx context.Context, src source, out *body) (lost uint64, err error) {
+	for {
+		if err := src.write(out); err != nil {
+			return lost, err
+		}
+		if err := out.flush(); err != nil {
+			return lost, err
+		}
+		n, err := src.read(ctx)
+		lost += n
+		h.counts.lost.Add(int64(n))
+		if err != nil {
+			return lost, err
+		}
+	}
+}
+
+// reason returns why a session ends that ctx or err has ended.
+func reason(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errSlow):
+		return errSlow
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return hub.ErrEnded
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w in time", hub.ErrUnavailable)
+	case errors.Is(err, errWrite):
+		return errClosed
+	}
+	return err
+}
+
+// fail answers with the status that err stands for. Unknown streams, and those
+// that are switched off, cannot be told apart.
+func fail(w http.ResponseWriter, err error) {
+	head := w.Header()
+	status, text := http.StatusServiceUnavailable, hub.ErrUnavailable.Error()
+	switch {
+	case errors.Is(err, hub.ErrNotFound):
+		status, text = http.StatusNotFound, hub.ErrNotFound.Error()
+	case errors.Is(err, hub.ErrDenied):
+		status, text = http.StatusUnauthorized, hub.ErrDenied.Error()
+		head.Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
+	case errors.Is(err, hub.ErrForbidden):
+		status, text = http.StatusForbidden, hub.ErrForbidden.Error()
+	case media.ClassOf(err) == media.ClassUnsupported && !errors.Is(err, hub.ErrUnavailable):
+		status, text = http.StatusNotAcceptable, err.Error()
+	case errors.Is(err, errFull), errors.Is(err, errStreamFull), errors.Is(err, errAddrFull):
+		text = err.Error()
+		head.Set("Retry-After", "10")
+	default:
+		head.Set("Retry-After", "2")
+	}
+	http.Error(w, text, status)
+}
