@@ -57,7 +57,6 @@ type daemon struct {
 	watcher  *watch.Watcher
 	salt     [16]byte // of the sums of secret files
 
-	pushSet   *reconcile.Set[string, pushSpec]
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, hlsSpec]
 
@@ -90,14 +89,13 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	d.relay = relay.New(relay.Config{
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
 	}, log)
-	d.pushes = newPushes(d.relay, d.sessions, d.pushEvent, log)
+	d.pushes = newPushes(d.relay, d.sessions, opts.Version, d.pushEvent, log)
 	d.cameras = newCameras(d.relay, d.sessions, log)
 	d.leases = keepalive.New(keepalive.Config{
 		Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot, Observe: d.leaseEvent,
 	}, log)
 	d.servers = newServers(d)
 	d.sources = newSources(d.relay, d.cameras, d.forgetSource, log)
-	d.pushSet = reconcile.New(d.pushes.run)
 	d.cameraSet = reconcile.New(d.cameras.run)
 	d.hlsSet = reconcile.New(d.servers.packageHLS)
 	return d.run(ctx)
@@ -243,7 +241,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 		d.relay.Put(name, policy)
 	}
 	d.applyLeases(p)
-	d.pushSet.Apply(ctx, p.pushes)
+	d.pushes.apply(p.pushes, p.named)
 	if d.servers.hls.spec != p.servers.hls {
 		d.hlsSet.Apply(ctx, nil) // two packagers must not write for one camera
 		d.hlsSet.Wait()
@@ -257,7 +255,8 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {
 		if _, wanted := p.paths[path.Name()]; !wanted && !d.sources.has(path.Name()) {
-			d.pushSet.Wait()
+			d.pushes.cameraGone(path.Name())
+			d.pushes.set.Wait()
 			d.cameraSet.Wait(path.Name())
 			d.relay.Drop(path.Name())
 			d.leases.PathRemoved(path.Name(), "camera removed from the configuration")
@@ -271,7 +270,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 // shutdown stops from the edge inwards, so that everybody downstream is told
 // before the media ends, and the cameras get their TEARDOWN.
 func (d *daemon) shutdown() {
-	d.pushSet.Close()
+	d.pushes.Close()
 	d.servers.closeViewers()
 	d.hlsSet.Close()
 	d.cameraSet.Close()

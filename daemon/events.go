@@ -4,7 +4,6 @@ import (
 	"camrelay/daemon/keepalive"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
-	"camrelay/daemon/supervise"
 	"camrelay/daemon/webhook"
 )
 
@@ -51,11 +50,11 @@ func (d *daemon) leaseEvent(e keepalive.Event) {
 	})
 }
 
-// pushEvent tells that a push is in another state than before.
-func (d *daemon) pushEvent(name string, spec pushSpec, st supervise.State) {
+// pushEvent is the observer of the pushes.
+func (d *daemon) pushEvent(e pushEvent) {
 	d.events.Append(webhook.Event{
-		Type: "push." + string(st.Phase), Path: spec.camera, Reason: st.Reason,
-		Data: map[string]any{"push": name, "url": spec.shown, "attempt": st.Attempt},
+		Type: "push." + e.kind, Path: e.spec.camera, Reason: e.reason,
+		Data: map[string]any{"push": e.name, "url": e.inUse.shown, "attempt": e.attempt},
 	})
 }
 

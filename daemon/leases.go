@@ -100,6 +100,7 @@ func (d *daemon) forgetSource(path string) {
 	d.servers.removeHLS(path)
 	if d.relay.Path(path) == nil {
 		d.leases.PathRemoved(path, "path removed")
+		d.pushes.cameraGone(path)
 	}
 }
 

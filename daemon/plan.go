@@ -3,10 +3,8 @@ package daemon
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,11 +12,8 @@ import (
 	"camrelay/daemon/config"
 	"camrelay/daemon/keepalive"
 	"camrelay/daemon/relay"
-	"camrelay/media"
 	"camrelay/media/camera"
 	"camrelay/media/hls"
-	"camrelay/media/rtmp"
-	"camrelay/media/srt"
 )
 
 // plan is what is to run, as comparable specifications: whatever differs from
@@ -31,7 +26,8 @@ type plan struct {
 	hls     map[string]hlsSpec // packaged as long as the camera is warm
 	outputs map[string]config.Outputs
 	ladders map[string]string // paths with commas between them
-	pushes  map[string]pushSpec
+	pushes  map[string]pushPlan
+	named   map[string]config.Camera // for pushes that are added at run time
 	servers serverSpec
 
 	keepalives map[string]keepalive.Declared
@@ -86,7 +82,8 @@ func planOf(cfg *config.Config, version string) plan {
 		hls:     make(map[string]hlsSpec),
 		outputs: make(map[string]config.Outputs),
 		ladders: make(map[string]string),
-		pushes:  make(map[string]pushSpec),
+		pushes:  make(map[string]pushPlan),
+		named:   cfg.Cameras,
 		servers: serverSpec{
 			rtsp: cfg.RTSP, http: cfg.HTTP, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
 			hls: spec,
@@ -113,9 +110,7 @@ func planOf(cfg *config.Config, version string) plan {
 		p.keepalives[name] = keepalive.Declared{Path: k.Camera, Label: k.Label, Priority: k.Priority}
 	}
 	for name, push := range cfg.Pushes {
-		if push.Enabled {
-			p.pushes[name] = pushOf(push, version)
-		}
+		p.pushes[name] = pushOf(push, cfg.Files[name], version)
 	}
 	return p
 }
@@ -153,50 +148,6 @@ func cameraOf(c config.Camera, stalledAfter time.Duration) cameraSpec {
 	}}
 }
 
-func pushOf(p config.Push, version string) pushSpec {
-	scheme, _, _ := strings.Cut(p.URL, "://")
-	spec := pushSpec{
-		camera: p.Camera, demand: p.Demand, limit: p.Limit, scheme: scheme, shown: shownURL(p), remote: remoteOf(p.URL),
-	}
-	if scheme == "srt" {
-		spec.srt = srtOf(p)
-	} else {
-		spec.rtmp = rtmp.Spec{
-			URL: p.URL, App: p.App, Key: p.Key, Agent: "camrelay/" + version, Timeout: p.Timeout,
-			Fingerprint: p.TLS.Fingerprint, Insecure: p.TLS.Insecure,
-		}
-	}
-	return spec
-}
-
-// srtOf takes the address out of the URL, whose parameters config has read.
-func srtOf(p config.Push) srt.Spec {
-	spec := srt.Spec{
-		StreamID: p.StreamID, Passphrase: p.Passphrase, PBKeyLen: p.PBKeyLen, Latency: p.Latency, Timeout: p.Timeout,
-	}
-	if u, err := url.Parse(p.URL); err == nil { // config has parsed it before
-		spec.Host = u.Hostname()
-		port, _ := strconv.ParseUint(u.Port(), 10, 16)
-		spec.Port = uint16(port)
-	}
-	return spec
-}
-
-// shownURL is the push's URL without secrets. A key of its own is not in the
-// URL, whose last element then is no secret; behind an application of its own
-// all of the path is the key.
-func shownURL(p config.Push) string {
-	if u, err := url.Parse(p.URL); err == nil { // config has parsed it before
-		switch {
-		case p.Key != "":
-			return u.Scheme + "://" + u.Host + u.EscapedPath()
-		case p.App != "":
-			return media.RedactURL(u.Scheme + "://" + u.Host + "/" + p.App + "/key")
-		}
-	}
-	return media.RedactURL(p.URL)
-}
-
 // diff says in words what the change from one plan to another touches, sorted.
 // Whatever it does not name goes on without a gap.
 func diff(from, to plan) []string {
@@ -205,7 +156,12 @@ func diff(from, to plan) []string {
 	all = append(all, diffMaps("policy of camera", from.paths, to.paths, "changes without a reconnect")...)
 	all = append(all, diffMaps("HLS of camera", from.hls, to.hls, "restarts, its sequence goes on")...)
 	all = append(all, diffMaps("keepalive", from.keepalives, to.keepalives, "changes without a reconnect")...)
-	all = append(all, diffMaps("push", from.pushes, to.pushes, "restarts")...)
+	all = append(all, diffMaps("push", from.pushSpecs(), to.pushSpecs(), "reconnects")...)
+	for name, was := range from.pushes {
+		if is, ok := to.pushes[name]; ok && is.spec == was.spec && is.terms != was.terms {
+			all = append(all, "push "+name+": changes without a reconnect")
+		}
+	}
 	for _, l := range []struct{ name, from, to string }{
 		{"RTSP", from.servers.rtsp.Listen, to.servers.rtsp.Listen},
 		{"RTSP over TLS", from.servers.rtsp.TLS.Listen, to.servers.rtsp.TLS.Listen},

@@ -34,7 +34,11 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 	}{
 		"nothing": {"", "", nil},
 		"a push alone": {
-			"latency=400", "latency=500", []string{"push srt: restarts"},
+			"latency=400", "latency=500", []string{"push srt: reconnects"},
+		},
+		"how a push is tried": {
+			"latency=400\"", "latency=400\", limit: 5, priority: 9, comment: x",
+			[]string{"push srt: changes without a reconnect"},
 		},
 		"a camera's address": {
 			"192.0.2.1/a", "192.0.2.1/b", []string{"camera gate: reconnects"},
@@ -69,11 +73,13 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 func TestPlanShowsNoSecrets(t *testing.T) {
 	p := planOf(parse(t, planBase), "1")
 	for name, push := range p.pushes {
-		if strings.Contains(push.shown, "secretkey") || strings.Contains(push.shown, "0123456789") {
-			t.Errorf("push %s shows a secret: %s", name, push.shown)
+		if strings.Contains(push.spec.target.shown, "secretkey") ||
+			strings.Contains(push.spec.target.shown, "0123456789") {
+			t.Errorf("push %s shows a secret: %s", name, push.spec.target.shown)
 		}
 	}
-	if got := p.pushes["srt"].srt; got.Port != 9000 || got.Host != "192.0.2.9" || got.StreamID.Reveal() != "gate" {
+	if got := p.pushes["srt"].spec.target.srt; got.Port != 9000 || got.Host != "192.0.2.9" ||
+		got.StreamID.Reveal() != "gate" {
 		t.Errorf("SRT push to %s:%d, streamid %q", got.Host, got.Port, got.StreamID.Reveal())
 	}
 }

@@ -40,7 +40,7 @@ func newParts(t *testing.T, names ...string) *parts {
 	p := &parts{sessions: session.NewRegistry(nil)}
 	p.relay = relay.New(relay.Config{Sessions: p.sessions, Access: access}, quiet)
 	p.cameras = newCameras(p.relay, p.sessions, quiet)
-	p.pushes = newPushes(p.relay, p.sessions, func(string, pushSpec, supervise.State) {}, quiet)
+	p.pushes = newPushes(p.relay, p.sessions, "test", func(pushEvent) {}, quiet)
 	for _, name := range names {
 		p.relay.Put(name, relay.Policy{Warm: true, IdleAfter: time.Second, StartTimeout: time.Second})
 		t.Cleanup(func() { p.relay.Drop(name) })
@@ -175,17 +175,17 @@ func TestL4_APushIsGoneWithinASecondWhileItConnects(t *testing.T) {
 	tcp := peer(t, "", false)
 	for _, tc := range []struct {
 		name string
-		pushSpec
+		targetSpec
 	}{
-		{"rtmp", pushSpec{
+		{"rtmp", targetSpec{
 			scheme: "rtmp", remote: tcp, shown: "rtmp://" + tcp + "/live/***",
 			rtmp: rtmp.Spec{URL: "rtmp://" + tcp + "/live/key", Timeout: 10 * time.Second},
 		}},
-		{"rtmps", pushSpec{
+		{"rtmps", targetSpec{
 			scheme: "rtmps", remote: tcp, shown: "rtmps://" + tcp + "/live/***",
 			rtmp: rtmp.Spec{URL: "rtmps://" + tcp + "/live/key", Timeout: 10 * time.Second},
 		}},
-		{"srt", pushSpec{
+		{"srt", targetSpec{
 			scheme: "srt", remote: udp.String(),
 			srt: srt.Spec{Host: udp.IP.String(), Port: uint16(udp.Port), Timeout: 10 * time.Second},
 		}},
@@ -202,9 +202,11 @@ func TestL4_APushIsGoneWithinASecondWhileItConnects(t *testing.T) {
 					return ctx.Err()
 				})
 			})
-			spec := tc.pushSpec
-			spec.camera, spec.demand = "gate", true
-			background(t, func(ctx context.Context) { p.pushes.run(ctx, "up", spec) })
+			spec := tc.targetSpec
+			p.pushes.apply(map[string]pushPlan{
+				"up": {pushSpec{camera: "gate", target: spec}, pushTerms{demand: true}},
+			}, nil)
+			t.Cleanup(p.pushes.Close)
 			e := p.terminate(t, p.one(t, session.Push))
 			if e.Reason != "closed_by_us(alice)" || e.Push != "up" || e.Remote != spec.remote || e.BaseType != "PUSH" {
 				t.Errorf("%+v", e)

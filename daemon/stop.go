@@ -131,9 +131,7 @@ func (p *pushes) resume(m *push, why string) {
 
 // announce tells the observer what somebody has made of a push. mu is held.
 func (p *pushes) announce(m *push, why string) {
-	st := m.state
-	st.Reason = why
-	p.observe(m.name, m.spec, st)
+	p.tell(m, string(m.state.Phase), why)
 }
 
 // Retry implements api.PushControl.

@@ -41,13 +41,26 @@ type Config struct {
 
 // Push is the state of one push.
 type Push struct {
-	Name, Camera, URL string // URL without secrets
-	State             supervise.State
-	Stop              *relay.Stop // nil: nobody has stopped it
-	Bytes             uint64
-	Units             uint64
-	Lost              uint64
-	LastSent          time.Time
+	Name, Camera string
+	URL          string // of the primary target, without secrets
+	Backup       string // URL of the other target; empty: there is none
+	OnBackup     bool   // the backup is used now, or next
+	State        supervise.State
+	Stop         *relay.Stop // nil: nobody has stopped it
+
+	Bytes    uint64
+	Units    uint64
+	Lost     uint64
+	Bitrate  float64 // bit/s over the last 5 s
+	LastSent time.Time
+
+	Enabled, Demand   bool
+	Comment, Platform string
+	Priority, Limit   int
+	Retry             time.Duration
+	File              string // that names it; empty: it was added by the API
+	Audio             PushAudio
+	Warnings          []string // what its platform will not like in what the camera sends
 }
 
 // ConfigStatus tells what runs and what is wrong with the files.
@@ -97,9 +110,13 @@ func (s server) routes() []route {
 		{"POST /v1/cameras/{name}/start", auth.Operate, s.camera(s.cameraStart)},
 		{"POST /v1/cameras/{name}/stop", auth.Operate, s.camera(s.cameraStop)},
 		{"GET /v1/pushes", auth.Read, s.pushesList},
+		{"POST /v1/pushes", auth.Admin, s.pushAdd},
+		{"DELETE /v1/pushes/{name}", auth.Admin, s.pushRemove},
 		{"GET /v1/pushes/{name}", auth.Read, s.push(s.pushGet)},
 		{"POST /v1/pushes/{name}/start", auth.Operate, s.push(s.pushStart)},
 		{"POST /v1/pushes/{name}/stop", auth.Operate, s.push(s.pushStop)},
+		{"POST /v1/pushes/{name}/pause", auth.Operate, s.push(s.pushStop)},
+		{"POST /v1/pushes/{name}/resume", auth.Operate, s.push(s.pushStart)},
 		{"POST /v1/pushes/{name}/retry", auth.Operate, s.push(s.pushRetry)},
 		{"POST /rest-api/stream/terminate", auth.Operate, s.terminate},
 		{"POST /rest-api/stream/find", auth.Read, s.streamFind},

@@ -94,7 +94,7 @@ func (s server) camerasList(w http.ResponseWriter, r *http.Request) {
 	all, now, who := []CameraStatus{}, time.Now(), auth.FromContext(r.Context())
 	for _, p := range s.Relay.Paths() {
 		if who.MayView(p.Name()) {
-			all = append(all, cameraStatus(p, now))
+			all = append(all, s.cameraStatus(p, now))
 		}
 	}
 	page, err := listOf(all, r.URL.Query())
@@ -118,7 +118,7 @@ func (s server) camera(do func(http.ResponseWriter, *http.Request, *relay.Path))
 }
 
 func (s server) cameraGet(w http.ResponseWriter, _ *http.Request, p *relay.Path) {
-	writeJSON(w, http.StatusOK, cameraStatus(p, time.Now()))
+	writeJSON(w, http.StatusOK, s.cameraStatus(p, time.Now()))
 }
 
 func (s server) cameraDemand(w http.ResponseWriter, _ *http.Request, p *relay.Path) {

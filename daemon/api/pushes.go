@@ -1,11 +1,14 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
 )
 
 // PushControl starts and stops pushes. by is who does it.
@@ -19,6 +22,13 @@ type PushControl interface {
 	// Retry makes a push try at once that has failed or waits for its next
 	// attempt. The error is ErrNoPush or ErrStopped.
 	Retry(name string) error
+	// Add adds a push until Remove or the end of the daemon. text is a JSON object
+	// with the keys of a push in a file. The error is of type config.Errors if that
+	// is what is wrong, or it wraps ErrPushExists.
+	Add(name string, text []byte) error
+	// Remove ends a push that was added and forgets it. The error is ErrNoPush or
+	// of type *OwnedError.
+	Remove(name, by string) error
 }
 
 // Errors of PushControl.
@@ -26,12 +36,142 @@ var (
 	ErrNoPush  = errors.New("no such push")
 	ErrRuns    = errors.New("the push runs already")
 	ErrStopped = errors.New("the push is stopped, start it")
+
+	ErrPushExists = errors.New("there is a push of this name")
 )
 
+// OwnedError tells that a push is a file's, which is to be edited instead.
+type OwnedError struct{ File string }
+
+// Error names the file.
+func (e *OwnedError) Error() string { return "the push is named by " + e.File + ", edit that file" }
+
+// PushStatus is one push.
+type PushStatus struct {
+	Name   string `json:"name"`
+	Camera string `json:"camera"`
+	URL    string `json:"url"` // of the primary target, without secrets
+	RunStatus
+	Status         string           `json:"status"`                 // as state
+	ConnectedAt    *time.Time       `json:"connected_at,omitempty"` // only while media flows
+	LastDisconnect *time.Time       `json:"last_disconnect"`        // when media flowed last and a session ended
+	Errors         []PushErrorEntry `json:"errors"`                 // newest first, at most 5; success keeps them
+	Stopped        *StopStatus      `json:"stopped"`                // null: nobody has
+	Bytes          uint64           `json:"bytes"`
+	BitrateKbits   int              `json:"bitrate_kbits"` // over 5 s
+	Units          uint64           `json:"units"`
+	Lost           uint64           `json:"units_lost"`
+	LastSent       *time.Time       `json:"last_sent"`
+	Target         string           `json:"target"` // in use: primary, backup
+	BackupURL      string           `json:"backup_url,omitempty"`
+	Enabled        bool             `json:"enabled"`
+	Demand         bool             `json:"demand"`
+	Comment        string           `json:"comment"`
+	Platform       string           `json:"platform"`
+	Priority       int              `json:"priority"`
+	Limit          int              `json:"limit"`
+	Retry          float64          `json:"retry_seconds"`
+	File           string           `json:"file"` // that names it; empty: it was added by the API
+	Audio          PushAudio        `json:"audio"`
+	Warnings       []string         `json:"warnings"` // what the platform will not like
+}
+
+// PushErrorEntry is why one session or attempt has ended.
+type PushErrorEntry struct {
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+	Class   string    `json:"class"`
+}
+
+// PushAudio is what becomes of the camera's sound.
+type PushAudio struct {
+	Mode   string `json:"mode"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+}
+
 func (s server) pushStatus(p Push) PushStatus {
-	return PushStatus{
-		Name: p.Name, Camera: p.Camera, URL: p.URL, RunStatus: runStatus(p.State), Stopped: stopStatus(p.Stop),
-		Bytes: p.Bytes, Units: p.Units, Lost: p.Lost, LastSent: timeOrNil(p.LastSent),
+	st := PushStatus{
+		Name: p.Name, Camera: p.Camera, URL: p.URL, RunStatus: runStatus(p.State), Status: string(p.State.Phase),
+		ConnectedAt: timeOrNil(p.State.Connected), LastDisconnect: timeOrNil(p.State.Lost),
+		Errors: []PushErrorEntry{}, Stopped: stopStatus(p.Stop),
+		Bytes: p.Bytes, BitrateKbits: int(p.Bitrate / 1000), Units: p.Units, Lost: p.Lost, LastSent: timeOrNil(p.LastSent),
+		Target: "primary", BackupURL: p.Backup, Enabled: p.Enabled, Demand: p.Demand, Comment: p.Comment,
+		Platform: p.Platform, Priority: p.Priority, Limit: p.Limit, Retry: p.Retry.Seconds(), File: p.File,
+		Audio: p.Audio, Warnings: append([]string{}, p.Warnings...),
+	}
+	if p.OnBackup {
+		st.Target = "backup"
+	}
+	for _, e := range p.State.Errors {
+		st.Errors = append(st.Errors, PushErrorEntry{e.Message, e.At, e.Class.String()})
+	}
+	return st
+}
+
+// pushAdd adds a push for as long as the daemon runs.
+func (s server) pushAdd(w http.ResponseWriter, r *http.Request) {
+	var body map[string]json.RawMessage
+	var name string
+	err := decodeBody(r, &body)
+	if err == nil && json.Unmarshal(body["name"], &name) != nil {
+		err = errors.New("name is missing, or no string")
+	}
+	if err != nil {
+		problem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	delete(body, "name")
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic("api: internal error: " + err.Error()) // it has just been decoded
+	}
+	var wrong config.Errors
+	switch err := s.PushControl.Add(name, text); {
+	case errors.As(err, &wrong):
+		problem(w, http.StatusBadRequest, wordsOf(wrong))
+	case errors.Is(err, ErrPushExists):
+		problem(w, http.StatusConflict, err.Error())
+	case err != nil:
+		problem(w, http.StatusServiceUnavailable, err.Error())
+	default:
+		for _, p := range s.Pushes() {
+			if p.Name == name {
+				w.Header().Set("Location", "/v1/pushes/"+name)
+				writeJSON(w, http.StatusCreated, s.pushStatus(p))
+				return
+			}
+		}
+		problem(w, http.StatusConflict, "the push is removed already")
+	}
+}
+
+// wordsOf says what is wrong with the keys of a body, which has no lines.
+func wordsOf(all config.Errors) string {
+	var words []string
+	for _, e := range all {
+		text := e.Message
+		if e.Key != "" {
+			text = e.Key + ": " + text
+		}
+		if e.Hint != "" {
+			text += " (" + e.Hint + ")"
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, "; ")
+}
+
+// pushRemove ends a push that was added.
+func (s server) pushRemove(w http.ResponseWriter, r *http.Request) {
+	var owned *OwnedError
+	switch err := s.PushControl.Remove(r.PathValue("name"), actor(r)); {
+	case errors.As(err, &owned):
+		problem(w, http.StatusConflict, err.Error())
+	case err != nil:
+		problem(w, http.StatusNotFound, err.Error())
+	default:
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 

@@ -37,7 +37,7 @@ func decodeBody(r *http.Request, v any) error {
 		return nil
 	case errors.As(err, &big):
 		return fmt.Errorf("the body is larger than %d bytes", MaxBody)
-	case errors.As(err, &kind):
+	case errors.As(err, &kind) && kind.Field != "":
 		return fmt.Errorf("field %q must be of type %s", kind.Field, kind.Type)
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field"):
 		return errors.New(strings.TrimPrefix(err.Error(), "json: "))

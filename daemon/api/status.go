@@ -64,6 +64,7 @@ type CameraStatus struct {
 	LastPacketAge *float64      `json:"last_packet_age_seconds"`
 	LastKeyAge    *float64      `json:"last_key_age_seconds"`
 	Demand        []DemandEntry `json:"demand"`
+	Pushes        []PushStatus  `json:"pushes"` // by name
 }
 
 // TrackStatus is one track.
@@ -85,19 +86,6 @@ type DemandEntry struct {
 	Starts bool      `json:"starts"`
 	Holds  bool      `json:"holds"`
 	Since  time.Time `json:"since"`
-}
-
-// PushStatus is one push.
-type PushStatus struct {
-	Name   string `json:"name"`
-	Camera string `json:"camera"`
-	URL    string `json:"url"`
-	RunStatus
-	Stopped  *StopStatus `json:"stopped"` // null: nobody has
-	Bytes    uint64      `json:"bytes"`
-	Units    uint64      `json:"units"`
-	Lost     uint64      `json:"units_lost"`
-	LastSent *time.Time  `json:"last_sent"`
 }
 
 // ViewerStatus is one viewer.
@@ -124,7 +112,7 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, p := range s.Relay.Paths() {
 		if who.MayView(p.Name()) {
-			st.Cameras = append(st.Cameras, cameraStatus(p, now))
+			st.Cameras = append(st.Cameras, s.cameraStatus(p, now))
 		}
 	}
 	for _, v := range s.Sessions.List() {
@@ -139,13 +127,13 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, st)
 }
 
-func cameraStatus(p *relay.Path, now time.Time) CameraStatus {
+func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	stats, d := p.Stream().Meter.Stats(now), p.Demand()
 	health, _ := p.Health()
 	c := CameraStatus{
 		Name: p.Name(), Title: p.Policy().Title, RunStatus: runStatus(p.State()),
 		Health: healthStatus(health), Why: d.Why, Stopped: stopStatus(d.Stop),
-		Tracks: []TrackStatus{}, Demand: demandEntries(d.Claims),
+		Tracks: []TrackStatus{}, Demand: demandEntries(d.Claims), Pushes: []PushStatus{},
 		Bytes: stats.Bytes, BitrateKbits: int(stats.Bitrate / 1000), FrameRate: stats.FrameRate,
 		KeyInterval: stats.KeyInterval.Seconds(), Lost: stats.Lost,
 		LastPacketAge: age(stats.LastPacket, now), LastKeyAge: age(stats.LastKey, now),
@@ -153,6 +141,11 @@ func cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	tracks, _ := p.Stream().Tracks()
 	for _, t := range tracks {
 		c.Tracks = append(c.Tracks, trackStatus(t))
+	}
+	for _, push := range s.Pushes() {
+		if push.Camera == p.Name() {
+			c.Pushes = append(c.Pushes, s.pushStatus(push))
+		}
 	}
 	return c
 }

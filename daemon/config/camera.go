@@ -11,12 +11,12 @@ import (
 	"camrelay/media"
 )
 
-// Transport is how RTP comes from a camera, or goes to a server.
+// Transport is how RTP comes from a camera.
 type Transport string
 
 // The values of transport.
 const (
-	TransportAuto Transport = "auto" // of cameras only
+	TransportAuto Transport = "auto"
 	TransportTCP  Transport = "tcp"
 	TransportUDP  Transport = "udp"
 )

@@ -106,7 +106,7 @@ func TestDefaults(t *testing.T) {
 		Camera: "a", Enabled: true, Demand: true, Platform: PlatformGeneric, Audio: AudioAuto,
 		Retry: time.Minute, Timeout: 10 * time.Second,
 		Target: Target{
-			URL: "rtmp://h/live/k", Enhanced: EnhancedAuto, Transport: TransportTCP, Mode: ModeCaller,
+			URL: "rtmp://h/live/k", Enhanced: EnhancedAuto, Mode: ModeCaller,
 			Latency: 200 * time.Millisecond,
 		},
 		Backup: Backup{Failures: 3, After: 30 * time.Second, Return: 10 * time.Minute},

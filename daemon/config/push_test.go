@@ -10,7 +10,7 @@ func TestTargets(t *testing.T) {
 	b := newBox(t, `version: 1
 cameras: {gate: {url: rtsp://c/}}
 pushes:
-  rtsp: {camera: gate, url: "rtsps://u:p@h:8322/live/gate", transport: udp, tls: {ca_file: ca.pem}, comment: NVR}
+  rtsp: {camera: gate, url: "rtsps://u:p@h:8322/live/gate", tls: {ca_file: ca.pem}, comment: NVR}
   rtmp:
     {camera: gate, url: rtmp://h/live/k, username: u, password_file: secret, enhanced: force, priority: 7, retry: 5m}
   srt: {camera: gate, url: "srt://:9000?mode=listener", platform: mux, audio: transcode}
@@ -25,7 +25,7 @@ pushes:
 	cfg, _ := b.load()
 	rtsp := cfg.Pushes["rtsp"]
 	if rtsp.URL != "rtsps://h:8322/live/gate" || rtsp.Username != "u" || rtsp.Password != "p" ||
-		rtsp.Transport != TransportUDP || rtsp.TLS.CA != authority || rtsp.Comment != "NVR" {
+		rtsp.TLS.CA != authority || rtsp.Comment != "NVR" {
 		t.Errorf("rtsp is %+v", rtsp)
 	}
 	rtmp := cfg.Pushes["rtmp"]

@@ -24,8 +24,6 @@ type Target struct {
 	Enhanced   Enhanced     // RTMP
 	LegacyHEVC bool         // RTMP: H.265 under the codec id 12, which no standard knows
 
-	Transport Transport // RTSP: TransportTCP or TransportUDP
-
 	Mode       SRTMode       // SRT
 	StreamID   media.Secret  // SRT; up to 512 bytes; often holds a token
 	Passphrase media.Secret  // SRT; 10 to 79 bytes or empty
@@ -61,7 +59,7 @@ const (
 
 // newTarget returns a target as it is before its keys are read.
 func newTarget() Target {
-	return Target{Enhanced: EnhancedAuto, Transport: TransportTCP, Mode: ModeCaller, Latency: defaultLatency}
+	return Target{Enhanced: EnhancedAuto, Mode: ModeCaller, Latency: defaultLatency}
 }
 
 // targetFields enters the keys of a target. to takes the parsed URL, change is
@@ -73,7 +71,6 @@ func (d *decoder) targetFields(f fields, t *Target, to **url.URL, change func(fu
 	f["enhanced"] = word(&t.Enhanced, EnhancedAuto, EnhancedForce, EnhancedOff)
 	f["legacy_hevc"] = truth(&t.LegacyHEVC)
 	f["tls"] = section(d.serverTLS(&t.TLS, func(pem string) { change(func(t *Target) { t.TLS.CA = pem }) }))
-	f["transport"] = word(&t.Transport, TransportTCP, TransportUDP)
 	f["mode"] = word(&t.Mode, ModeCaller, ModeListener)
 	f["streamid"] = d.secret(1, 512, func(s media.Secret) { change(func(t *Target) { t.StreamID = s }) })
 	f["latency"] = span(&t.Latency, minLatency, maxLatency)
@@ -89,7 +86,6 @@ func (d *decoder) targetFields(f fields, t *Target, to **url.URL, change func(fu
 var schemesOf = map[string][]string{
 	"app": rtmpSchemes, "key": rtmpSchemes, "key_file": rtmpSchemes, "enhanced": rtmpSchemes,
 	"legacy_hevc": rtmpSchemes,
-	"transport":   rtspSchemes,
 	"mode":        srtSchemes, "streamid": srtSchemes, "passphrase": srtSchemes, "passphrase_file": srtSchemes,
 	"latency": srtSchemes, "pbkeylen": srtSchemes,
 	"username": namedSchemes, "password": namedSchemes, "password_file": namedSchemes,
@@ -100,7 +96,6 @@ var schemesOf = map[string][]string{
 var (
 	rtmpSchemes  = []string{"rtmp", "rtmps"}
 	srtSchemes   = []string{"srt"}
-	rtspSchemes  = []string{"rtsp", "rtsps"}
 	namedSchemes = []string{"rtmp", "rtmps", "rtsp", "rtsps"}
 	pushSchemes  = []string{"rtmp", "rtmps", "srt", "rtsp", "rtsps"}
 )

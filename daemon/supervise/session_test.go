@@ -123,7 +123,8 @@ func TestTermsApplyInPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var terms atomic.Pointer[Terms]
 		terms.Store(&Terms{Longest: time.Hour})
-		k := keep(t, Policy{Terms: func() Terms { return *terms.Load() }}, func(context.Context, func()) error { return errLost })
+		fails := func(context.Context, func()) error { return errLost }
+		k := keep(t, Policy{Terms: func() Terms { return *terms.Load() }}, fails)
 		sleepFor(10 * time.Hour)
 		before := len(k.begun())
 		terms.Store(&Terms{Longest: 2 * time.Second})

@@ -1,0 +1,36 @@
+package media
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestProgressCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		moved := 0
+		p := NewProgress(func() { moved++ })
+		if _, _, _, last := p.Counts(); !last.IsZero() || p.Bitrate(time.Now()) != 0 {
+			t.Error("something was sent at first")
+		}
+		for range 40 {
+			p.Sent(1000, 2, 1)
+			time.Sleep(250 * time.Millisecond)
+		}
+		bytes, units, lost, last := p.Counts()
+		if bytes != 40_000 || units != 80 || lost != 40 || time.Since(last) != 250*time.Millisecond || moved != 40 {
+			t.Errorf("%d bytes, %d units, %d lost, last %v ago, moved %d", bytes, units, lost, time.Since(last), moved)
+		}
+		if got := p.Bitrate(time.Now()); got != 32_000 {
+			t.Errorf("%v bit/s, want 32000", got)
+		}
+		time.Sleep(3 * time.Second)
+		if got := p.Bitrate(time.Now()); got != 12_800 {
+			t.Errorf("%v bit/s after 3 s of silence, want 12800", got)
+		}
+		time.Sleep(time.Minute)
+		if got := p.Bitrate(time.Now()); got != 0 {
+			t.Errorf("%v bit/s after a minute of silence", got)
+		}
+	})
+}
