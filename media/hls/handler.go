@@ -88,6 +88,8 @@ func fail(w http.ResponseWriter, err error) {
 		status = http.StatusForbidden
 	case errors.Is(err, errDirective):
 		status = http.StatusBadRequest
+	case errors.Is(err, errSentAway):
+		status = http.StatusGone
 	default:
 		w.Header().Set("Retry-After", "2")
 	}
@@ -98,7 +100,7 @@ func fail(w http.ResponseWriter, err error) {
 // reason returns what a viewer is told: never more than a sentinel says.
 func reason(err error, status int) string {
 	for _, known := range []error{
-		hub.ErrNotFound, hub.ErrDenied, hub.ErrForbidden, hub.ErrUnavailable, errEmpty, errDirective,
+		hub.ErrNotFound, hub.ErrDenied, hub.ErrForbidden, hub.ErrUnavailable, errEmpty, errDirective, errSentAway,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

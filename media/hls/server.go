@@ -35,8 +35,9 @@ type Server struct {
 	changed  chan struct{}      // closed and replaced when running changes
 	ended    map[string]numbers // of streams that are not packaged now
 	sessions map[sessionKey]*session
-	ladders  map[string][]string // the streams of a multivariant playlist, by its stream
-	serving  bool                // Run runs
+	away     map[sessionKey]time.Time // until when who was sent away is told so
+	ladders  map[string][]string      // the streams of a multivariant playlist, by its stream
+	serving  bool                     // Run runs
 }
 
 // NewServer returns a Server of files below root. open is asked once for each
@@ -52,6 +53,7 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 		changed:  make(chan struct{}),
 		ended:    make(map[string]numbers),
 		sessions: make(map[sessionKey]*session),
+		away:     make(map[sessionKey]time.Time),
 		ladders:  make(map[string][]string),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -175,6 +176,9 @@ func (s *Server) find(key sessionKey) (ss *session, first bool, err error) {
 	}
 	ss = s.sessions[key]
 	if ss == nil {
+		if time.Now().Before(s.away[key]) {
+			return nil, false, errSentAway
+		}
 		if len(s.sessions) >= maxSessions {
 			return nil, false, fmt.Errorf("%w: too many viewers", hub.ErrUnavailable)
 		}
@@ -204,7 +208,7 @@ func (s *Server) admit(ctx context.Context, ss *session, v visit, key sessionKey
 	}
 	s.mu.Lock()
 	ss.sub = sub
-	ss.stop = context.AfterFunc(sub.Context, func() { s.end(key, ss, context.Cause(sub.Context)) })
+	ss.stop = context.AfterFunc(sub.Context, func() { s.sendAway(key, ss, context.Cause(sub.Context)) })
 	reason := ss.reason
 	s.mu.Unlock()
 	close(ss.opened)
@@ -259,6 +263,24 @@ func (s *Server) end(key sessionKey, ss *session, reason error) {
 	ss.sub.Close(reason)
 }
 
+// awayFor is how long a player that was sent away is answered so: it must not
+// go on by its next request as if nothing had been. Who opens the multivariant
+// playlist anew has another session, and the Opener decides.
+const awayFor = 30 * time.Second
+
+// errSentAway is what such a player is told.
+var errSentAway = errors.New("the session was ended: load the multivariant playlist anew")
+
+// sendAway ends a session that somebody else wants to end.
+func (s *Server) sendAway(key sessionKey, ss *session, reason error) {
+	if !ss.sub.Stream.Closed() {
+		s.mu.Lock()
+		s.away[key] = time.Now().Add(awayFor)
+		s.mu.Unlock()
+	}
+	s.end(key, ss, reason)
+}
+
 // endAll closes all sessions that are open.
 func (s *Server) endAll(reason error) {
 	s.endIf(func(sessionKey, *session) error { return reason })
@@ -285,6 +307,10 @@ func (s *Server) sweep(now time.Time) (next time.Time) {
 		if next.IsZero() || t.Before(next) {
 			next = t
 		}
+	}
+	maps.DeleteFunc(s.away, func(_ sessionKey, until time.Time) bool { return !now.Before(until) })
+	for _, until := range s.away {
+		soonest(until)
 	}
 	watched := make(map[*hub.Stream]bool)
 	for _, ss := range s.sessions {

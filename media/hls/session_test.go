@@ -222,11 +222,17 @@ func TestSessions(t *testing.T) {
 		{"a segment alone begins a session too", func(s *site) {
 			s.get("/gate/01234567-1.m4s", "", "")
 		}, [2]int{1, 0}},
-		{"a viewer that is sent away may come back", func(s *site) {
+		{"a viewer that is sent away may come back later", func(s *site) {
 			s.get("/gate/hls.m3u8", "", "")
 			s.door.kick[0](errors.New("kicked"))
 			synctest.Wait()
-			s.get("/gate/hls.m3u8", "", "")
+			if w := s.get("/gate/hls.m3u8", "", ""); w.Code != 410 {
+				s.t.Errorf("got %d %s", w.Code, w.Body)
+			}
+			time.Sleep(awayFor)
+			if w := s.get("/gate/hls.m3u8", "", ""); w.Code != 200 {
+				s.t.Errorf("got %d %s", w.Code, w.Body)
+			}
 		}, [2]int{2, 1}},
 		{"requests at once open one session", func(s *site) {
 			s.door.wait = time.Second
