@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"path"
 	"sync/atomic"
 
 	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/web"
+	"camrelay/media/httplive"
 	"camrelay/media/hub"
 	"camrelay/media/rtspd"
 )
@@ -123,11 +125,16 @@ func (c *certificate) config(protocols ...string) *tls.Config {
 // the last element of the path.
 func (s *servers) viewersHandler() http.Handler {
 	page := web.Handler(s.webCameras)
+	live := httplive.New(httplive.Config{}, s.subscribe, s.log)
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/-/", page)
 	mux.Handle("/favicon.ico", page)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if file := path.Base(r.URL.Path); file == "mpegts" || path.Ext(file) == ".flv" {
+			live.ServeHTTP(w, r)
+			return
+		}
 		if srv := s.running.Load(); srv != nil {
 			srv.ServeHTTP(w, r)
 			return
