@@ -31,7 +31,7 @@ func (p *pushes) entry(m *push, now time.Time) api.Push {
 		Priority: t.priority, Limit: t.limit, Retry: t.retry, File: t.file,
 		Audio: api.PushAudio{Mode: string(m.spec.audio), State: m.view.state, Reason: m.view.reason},
 	}
-	e.State.Reason = reasonOf(m.state)
+	e.State.Reason, e.Warnings = reasonOf(m.state), p.warnings(m, now)
 	if t.backup.scheme != "" {
 		e.Backup, e.OnBackup = t.backup.shown, m.backup
 	}

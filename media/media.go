@@ -59,6 +59,16 @@ func (c Codec) String() string {
 	return codecNames[0]
 }
 
+// ParseCodec is the inverse of String; ok is false if there is no such codec.
+func ParseCodec(name string) (c Codec, ok bool) {
+	for i, known := range codecNames {
+		if known == name {
+			return Codec(i), true
+		}
+	}
+	return CodecUnknown, false
+}
+
 // Track describes one elementary stream of a camera. It is immutable: new
 // parameter sets make a new *Track with the same ID, and a changed pointer is
 // how readers learn of it.

@@ -34,3 +34,14 @@ func TestProgressCounts(t *testing.T) {
 		}
 	})
 }
+
+func TestCodecsReadBack(t *testing.T) {
+	for c := CodecUnknown; int(c) < len(codecNames); c++ {
+		if got, ok := ParseCodec(c.String()); got != c || !ok {
+			t.Errorf("%s is read as %s", c, got)
+		}
+	}
+	if got, ok := ParseCodec("VP8"); got != CodecUnknown || ok {
+		t.Errorf("VP8 is read as %s", got)
+	}
+}

@@ -10,11 +10,13 @@ import (
 	"camrelay/daemon/config"
 )
 
-func runCheck(_ context.Context, c console, args []string) error {
+func runCheck(ctx context.Context, c console, args []string) error {
 	fs := flag.NewFlagSet("camrelay check", flag.ContinueOnError)
 	file := fs.String("c", "/etc/camrelay/camrelay.yaml", "configuration `file`")
 	dir := fs.String("conf-dir", "", "`directory` of drop-in files (default: conf.d beside the file)")
 	old := fs.String("diff", "", "`file` that runs now: tell what the change would touch")
+	runtime := fs.String("runtime-dir", "/run/camrelay",
+		"runtime `directory` of the daemon, which is asked what the cameras of pushes send")
 	if err := parse(c, fs, args); err != nil {
 		return err
 	}
@@ -35,6 +37,11 @@ func runCheck(_ context.Context, c console, args []string) error {
 			fmt.Fprintln(c.out, "nothing would be touched")
 		}
 		return nil
+	}
+	if advice, err := daemon.Advice(ctx, cfg, *runtime); err == nil { // else no daemon runs, and nobody knows
+		for _, line := range advice {
+			fmt.Fprintln(c.err, "warning", line)
+		}
 	}
 	fmt.Fprintf(c.out, "%s: ok, %d cameras, %d pushes\n", *file, len(cfg.Cameras), len(cfg.Pushes))
 	return nil

@@ -47,7 +47,7 @@ var rooms = []room{
 	{"daemon/auth", "media media/hub", daemonHeight},
 	{"daemon/webhook", "media media/trust", daemonHeight},
 	{"daemon/supervise", "media", daemonHeight},
-	{"daemon/config", "media", daemonHeight},
+	{"daemon/config", "media media/platform", "beside the nouns it knows what URLs platforms have"},
 	{"daemon/reconcile", "", "it keeps goroutines for any key and spec"},
 	{"daemon/watch", "", "it only tells that files changed"},
 
@@ -76,6 +76,7 @@ var rooms = []room{
 	{"media/codec", "media", "it knows bits"},
 	{"media/accept", "", "it lets connections in and speaks no protocol"},
 	{"media/upstream", "media media/trust", "it connects and speaks no protocol"},
+	{"media/platform", "media", "it says what platforms demand, and measures nothing"},
 	{"media/trust", "media", "it judges certificates and dials nobody"},
 	{"media/hub", "media", "the log knows neither codec nor protocol"},
 	{"media", "", "the nouns stand below everything"},

@@ -76,6 +76,7 @@ type TrackStatus struct {
 	FrameRate  float64 `json:"declared_frame_rate,omitempty"`
 	SampleRate int     `json:"sample_rate,omitempty"`
 	Channels   int     `json:"channels,omitempty"`
+	Reorder    bool    `json:"b_frames,omitempty"`
 }
 
 // DemandEntry is one claim in the ledger that says why a camera runs.
@@ -153,7 +154,7 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 func trackStatus(t *media.Track) TrackStatus {
 	return TrackStatus{
 		Kind: t.Kind.String(), Codec: t.Codec.String(), Width: t.Width, Height: t.Height,
-		FrameRate: t.FrameRate, SampleRate: t.SampleRate, Channels: t.Channels,
+		FrameRate: t.FrameRate, SampleRate: t.SampleRate, Channels: t.Channels, Reorder: t.Reorder,
 	}
 }
 

@@ -206,6 +206,10 @@ var pushRows = []broken{
 	{"SRT as a caller of nobody", push("srt://:9", "")},
 	{"a backup without a URL", push("srt://h:9", ", backup: {failures: 3}")},
 	{"a backup with another scheme's keys", push("srt://h:9", ", backup: {url: \"rtmp://h/a/hunter2\", latency: 1s}")},
+	{"a platform without a stream key", "version: 1\ncameras: {gate: {url: rtsp://c/}}\npushes:\n" +
+		"  up: {camera: gate, platform: youtube}\n"},
+	{"a platform that has no URL of all", "version: 1\ncameras: {gate: {url: rtsp://c/}}\npushes:\n" +
+		"  up: {camera: gate, platform: ivs, key: hunter2}\n"},
 	{"a platform that there is not", push("srt://h:9", ", platform: yuotube")},
 	{"RTMP with a passphrase", push("rtmp://h/live/x", ", passphrase: hunter2hunter2")},
 	{"RTMP with TLS settings", push("rtmp://h/live/x", ", tls: {insecure: true}")},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/platform"
 )
 
 // Push is one push. It is comparable.
@@ -94,7 +95,14 @@ func (d *decoder) push(v value, name string, p *Push) {
 	d.targetFields(f, &p.Target, &to, d.targetOf(name, func(p *Push) *Target { return &p.Target }))
 	v.decode(f)
 	d.require(v, "camera")
+	if ingest := platform.Ingest(string(p.Platform)); ingest != "" && !d.has(v.key+".url") {
+		p.URL = ingest
+		to, _ = url.Parse(ingest) // it is one of a table
+	} else {
+		d.require(v, "url")
+	}
 	d.target(v, to, &p.Target)
+	d.checkPlatform(v, to, p.Platform)
 }
 
 // backup reads the section backup.
@@ -108,7 +116,18 @@ func (d *decoder) backup(v value, name string, b *Backup) {
 	}
 	d.targetFields(f, &b.Target, &to, d.targetOf(name, func(p *Push) *Target { return &p.Backup.Target }))
 	v.decode(f)
+	d.require(v, "url")
 	d.target(v, to, &b.Target)
+}
+
+// checkPlatform warns of a URL that is not one of the platform's.
+func (d *decoder) checkPlatform(v value, to *url.URL, p Platform) {
+	if to == nil || !d.has(v.key+".url") {
+		return
+	}
+	for _, text := range platform.CheckURL(string(p), to) {
+		d.place(v.key+".url").warn(text, "")
+	}
 }
 
 // targetOf returns what changes a target after its push has been entered: a

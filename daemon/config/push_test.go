@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,8 @@ pushes:
   rtsp: {camera: gate, url: "rtsps://u:p@h:8322/live/gate", tls: {ca_file: ca.pem}, comment: NVR}
   rtmp:
     {camera: gate, url: rtmp://h/live/k, username: u, password_file: secret, enhanced: force, priority: 7, retry: 5m}
-  srt: {camera: gate, url: "srt://:9000?mode=listener", platform: mux, audio: transcode}
+  srt: {camera: gate, url: "srt://:9000?mode=listener", platform: twitch, audio: transcode}
+  tube: {camera: gate, platform: youtube, key_file: secret}
   both:
     camera: gate
     url: rtmps://a/live2
@@ -33,8 +35,22 @@ pushes:
 		rtmp.Priority != 7 || rtmp.Retry != 5*time.Minute {
 		t.Errorf("rtmp is %+v", rtmp)
 	}
+	tube := cfg.Pushes["tube"]
+	if tube.URL != "rtmps://a.rtmps.youtube.com/live2" || tube.Key != "0123456789" {
+		t.Errorf("tube is %+v", tube)
+	}
+	var warned []string
+	for _, w := range cfg.Warnings {
+		if w.Key == "pushes.srt.url" {
+			warned = append(warned, w.Message)
+		}
+	}
+	if want := []string{"Twitch takes rtmps or rtmp, not srt"}; !slices.Equal(warned, want) {
+		t.Errorf("warned %q, want %q", warned, want)
+	}
 	srt := cfg.Pushes["srt"]
-	if srt.URL != "srt://:9000" || srt.Mode != ModeListener || srt.Platform != PlatformMux || srt.Audio != AudioTranscode {
+	if srt.URL != "srt://:9000" || srt.Mode != ModeListener || srt.Platform != PlatformTwitch ||
+		srt.Audio != AudioTranscode {
 		t.Errorf("srt is %+v", srt)
 	}
 	backup := newTarget()

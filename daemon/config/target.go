@@ -100,9 +100,9 @@ var (
 	pushSchemes  = []string{"rtmp", "rtmps", "srt", "rtsp", "rtsps"}
 )
 
-// target checks the keys of a target against its URL, which is nil if it is bad.
+// target checks the keys of a target against its URL, which is nil if it is bad
+// or there is none.
 func (d *decoder) target(v value, to *url.URL, t *Target) {
-	d.require(v, "url")
 	for _, secret := range []string{"key", "passphrase", "password"} {
 		d.exclude(v, secret, secret+"_file")
 	}
@@ -160,7 +160,7 @@ func (d *decoder) rtmp(v value, u *url.URL, t *Target) {
 		}
 	}
 	hasKey := d.has(v.key+".key") || d.has(v.key+".key_file")
-	switch place := d.place(v.key + ".url"); {
+	switch place := d.place(v.key+".url", v.key+".platform"); {
 	case t.App != "" && (elements > 0 && strings.Trim(u.Path, "/") != t.App || hasKey):
 	case t.App != "":
 		place.fail("names no stream key", "add it behind the application, or give key or key_file")

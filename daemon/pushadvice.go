@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"camrelay/daemon/api"
+	"camrelay/daemon/config"
+	"camrelay/media"
+	"camrelay/media/platform"
+)
+
+// warnings says what the platform of a push will not like in what the camera
+// sends. mu is held.
+func (p *pushes) warnings(m *push, now time.Time) []string {
+	path := p.relay.Path(m.spec.camera)
+	if path == nil {
+		return nil
+	}
+	tracks, _ := path.Stream().Tracks()
+	stats := path.Stream().Meter.Stats(now)
+	f := platform.Facts{
+		Scheme: m.inUse().scheme, Known: len(tracks) > 0, Bitrate: stats.Bitrate, FrameRate: stats.FrameRate,
+		KeyInterval: stats.KeyInterval,
+	}
+	for _, t := range tracks {
+		switch {
+		case t.Kind == media.KindVideo && f.Video == media.CodecUnknown:
+			f.Video, f.Height, f.Reorder = t.Codec, t.Height, t.Reorder
+		case t.Kind == media.KindAudio && f.Audio == media.CodecUnknown:
+			f.Audio = t.Codec
+		}
+	}
+	f.Audio = soundOf(m.spec.audio, f.Audio)
+	return platform.Check(string(m.terms.platform), f)
+}
+
+// soundOf returns what a platform gets of a camera's sound.
+func soundOf(mode config.Audio, camera media.Codec) media.Codec {
+	switch {
+	case mode == config.AudioDrop:
+		return media.CodecUnknown
+	case mode == config.AudioPass, mode == config.AudioTranscode && camera == media.CodecUnknown:
+		return camera
+	}
+	return media.CodecAAC
+}
+
+// Advice says what the platforms of pushes will not like in what their cameras
+// send, as far as a daemon that runs on this box with that runtime directory
+// knows the cameras. The error tells that there is none, or that it does not
+// answer strangers.
+func Advice(ctx context.Context, cfg *config.Config, runtimeDir string) ([]string, error) {
+	socket := cfg.API.Socket
+	if socket == "" {
+		return nil, errors.New("the API has no socket")
+	}
+	if !filepath.IsAbs(socket) {
+		socket = filepath.Join(runtimeDir, socket)
+	}
+	st, err := statusOf(ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for name, push := range cfg.Pushes {
+		i := slices.IndexFunc(st.Cameras, func(c api.CameraStatus) bool { return c.Name == push.Camera })
+		if i < 0 || !push.Enabled {
+			continue
+		}
+		facts := factsOf(st.Cameras[i], pushOf(push, "", "").spec)
+		for _, text := range platform.Check(string(push.Platform), facts) {
+			all = append(all, fmt.Sprintf("push %s: %s", name, text))
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// factsOf is what a push would send of a camera.
+func factsOf(c api.CameraStatus, push pushSpec) platform.Facts {
+	f := platform.Facts{
+		Scheme: push.target.scheme, Known: len(c.Tracks) > 0, Bitrate: float64(c.BitrateKbits) * 1000,
+		FrameRate: c.FrameRate, KeyInterval: time.Duration(c.KeyInterval * float64(time.Second)),
+	}
+	for _, t := range c.Tracks {
+		codec, _ := media.ParseCodec(t.Codec)
+		switch {
+		case t.Kind == media.KindVideo.String() && f.Video == media.CodecUnknown:
+			f.Video, f.Height, f.Reorder = codec, t.Height, t.Reorder
+		case t.Kind == media.KindAudio.String() && f.Audio == media.CodecUnknown:
+			f.Audio = codec
+		}
+	}
+	f.Audio = soundOf(push.audio, f.Audio)
+	return f
+}
+
+// statusOf asks the API behind a socket.
+func statusOf(ctx context.Context, socket string) (st api.Status, err error) {
+	client := &http.Client{
+		Timeout: 2 * time.Second,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", socket)
+			},
+		},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://camrelay/v1/status", nil)
+	if err != nil {
+		return st, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return st, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return st, fmt.Errorf("the API answers %s", resp.Status)
+	}
+	return st, json.NewDecoder(resp.Body).Decode(&st)
+}
