@@ -17,7 +17,7 @@ import (
 func (s Spec) dial(ctx context.Context, t target) (net.Conn, *socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	var d net.Dialer
+	d := net.Dialer{Timeout: connectTimeout}
 	conn, err := d.DialContext(ctx, "tcp", t.addr)
 	if err != nil {
 		return nil, nil, connectError(err)
@@ -42,16 +42,19 @@ func (s Spec) dial(ctx context.Context, t target) (net.Conn, *socket, error) {
 	return secure, sock, nil
 }
 
-// connectError tells a camera that is not there from one that does not answer yet.
+// connectError marks a camera that is not there: who waits for it does so in
+// vain.
 func connectError(err error) error {
 	class := media.ClassNetwork
-	var unknown *net.DNSError
 	for _, no := range []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
 		if errors.Is(err, no) {
 			class = media.ClassRefused
 		}
 	}
-	if errors.As(err, &unknown) && unknown.IsNotFound {
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
+		class = media.ClassRefused
+	}
+	if silent, ok := errors.AsType[net.Error](err); ok && silent.Timeout() {
 		class = media.ClassRefused
 	}
 	return media.Fail(class, fmt.Errorf("cannot connect: %w", err))

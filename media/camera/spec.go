@@ -26,7 +26,10 @@ const (
 
 // Bounds of a session in time.
 const (
-	stepTimeout         = 10 * time.Second // of dialling, and of each request
+	// connectTimeout has room for two repeated SYNs, and lets viewers who wait for
+	// a camera that is off be told so within 5 s.
+	connectTimeout      = 4 * time.Second
+	stepTimeout         = 10 * time.Second // of a TLS handshake, and of each request
 	defaultMediaTimeout = 10 * time.Second
 )
 
