@@ -54,6 +54,17 @@ func (s Stop) String() string {
 	return "stopped by " + s.By + " until it is started"
 }
 
+// plainly says it to somebody who need not know who it was.
+func (s Stop) plainly() string {
+	switch {
+	case !s.Until.IsZero():
+		return "the camera is stopped until " + s.Until.Format(time.RFC3339)
+	case s.Yields:
+		return "the camera is stopped until it is wanted again"
+	}
+	return "the camera is stopped until it is started"
+}
+
 // Numbers of the claims that the policy makes; all others are greater.
 const (
 	configClaim   = iota // keep: warm

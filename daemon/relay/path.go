@@ -103,7 +103,7 @@ func (p *Path) claim(c Claim) (id uint64, err error) {
 		return 0, hub.ErrEnded
 	}
 	if most := p.policy.MaxViewers; c.Kind == ClaimViewer && most > 0 && p.count(ClaimViewer) >= most {
-		return 0, &refusal{hub.ErrUnavailable, fmt.Sprintf("there are %d viewers already, no more are let in", most)}
+		return 0, hub.Refuse(hub.ErrUnavailable, fmt.Sprintf("the limit of viewers is reached: %d", most))
 	}
 	id = p.add(c, time.Now())
 	p.notify()
@@ -294,26 +294,6 @@ func (p *Path) Demand() Demand {
 		soon("the path is removed", p.expiry())
 	}
 	return d
-}
-
-// refusal is why a viewer is not let in, in words of its own.
-type refusal struct {
-	kind error // of the sentinels of hub
-	text string
-}
-
-// Error implements error.
-func (r *refusal) Error() string { return r.text }
-
-// Unwrap returns the kind.
-func (r *refusal) Unwrap() error { return r.kind }
-
-// unavailable is hub.ErrUnavailable with the reason in words.
-func unavailable(reason string) error {
-	if reason == "" {
-		reason = "still starting"
-	}
-	return fmt.Errorf("%w: %s", hub.ErrUnavailable, reason)
 }
 
 // facts is what health judges. mu is held.

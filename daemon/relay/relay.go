@@ -43,6 +43,8 @@ type Relay struct {
 	log    *slog.Logger
 	asking sync.WaitGroup // for the goroutines of queries
 
+	refusals refusals
+
 	mu      sync.Mutex // guards what follows
 	paths   map[string]*Path
 	queries map[string]*query
@@ -179,6 +181,14 @@ func (r *Relay) Viewable(req hub.Request) ([]*Path, error) {
 // the path or asks the hook for one, starts its camera if need be, waits until
 // there is media, and registers the session. It implements hub.Opener.
 func (r *Relay) Subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
+	sub, err := r.subscribe(ctx, req)
+	if err != nil {
+		r.refuse(ctx, req, err)
+	}
+	return sub, err
+}
+
+func (r *Relay) subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
 	who, err := r.Access.View(req)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (r *Relay) query(ctx context.Context, req hub.Request) (*Path, *query, erro
 		return nil, q, nil
 	}
 	if len(r.queries) >= maxQueries {
-		return nil, nil, &refusal{hub.ErrUnavailable, "too many unknown streams are asked for, try again later"}
+		return nil, nil, hub.Refuse(hub.ErrUnavailable, "too many unknown streams are asked for, try again later")
 	}
 	limit := r.NotFoundTimeout
 	if limit == 0 {
@@ -121,13 +121,13 @@ func (r *Relay) ask(ctx context.Context, q *query, req hub.Request) error {
 		r.log.Warn("the hook on_not_found has not decided", "cam", req.Path, "err", err)
 		return hub.ErrNotFound
 	case d.Close && d.Reason != "":
-		return &refusal{hub.ErrNotFound, "no such stream: " + d.Reason}
+		return hub.Refuse(hub.ErrNotFound, "no such stream: "+d.Reason)
 	case d.Close:
 		return hub.ErrNotFound
 	case d.Source.URL != "":
 		if err := r.Sources.Add(ctx, req.Path, d.Source); err != nil && r.Path(req.Path) == nil {
 			r.log.Warn("cannot add the source that the hook has named", "cam", req.Path, "err", err)
-			return unavailable("its source cannot be used")
+			return hub.Refuse(hub.ErrUnavailable, "its source cannot be used")
 		}
 		return nil
 	}
@@ -135,6 +135,6 @@ func (r *Relay) ask(ctx context.Context, q *query, req hub.Request) error {
 	case <-q.done:
 		return nil
 	case <-ctx.Done():
-		return &refusal{hub.ErrNotFound, "no such stream: nobody has added it in time"}
+		return hub.Refuse(hub.ErrNotFound, "no such stream: nobody has added it in time")
 	}
 }

@@ -24,20 +24,21 @@ func TestUnknownNamesAreAskedForOnce(t *testing.T) {
 		failure error         // of the camera
 		want    error         // of all viewers
 		words   string
+		told    string // to viewers
 		starts  int32
 		took    time.Duration // at most
 	}{
-		{"the hook names a source", source, nil, time.Second, nil, nil, "", 1, 2 * time.Second},
-		{"the source is dead", source, nil, 0, refused, hub.ErrUnavailable, "connection refused", 1, time.Second},
+		{"the hook names a source", source, nil, time.Second, nil, nil, "", "", 1, 2 * time.Second},
+		{"the source is dead", source, nil, 0, refused, hub.ErrUnavailable, "connection refused", "the camera, or its stream, is not there", 1, time.Second},
 		{
 			"the hook says close",
 			Decision{Close: true, Reason: "not yours"},
 			nil, time.Second, nil, hub.ErrNotFound, "not yours",
-			0, time.Second,
+			"no such stream: not yours", 0, time.Second,
 		},
-		{"there is no hook", Decision{}, ErrNoHook, 0, nil, hub.ErrNotFound, "", 0, 0},
-		{"the hook is down", Decision{}, errors.New("refused"), time.Second, nil, hub.ErrNotFound, "", 0, time.Second},
-		{"nobody adds the path", Decision{}, nil, 0, nil, hub.ErrNotFound, "in time", 0, notFoundTimeout},
+		{"there is no hook", Decision{}, ErrNoHook, 0, nil, hub.ErrNotFound, "", "no such stream", 0, 0},
+		{"the hook is down", Decision{}, errors.New("refused"), time.Second, nil, hub.ErrNotFound, "", "no such stream", 0, time.Second},
+		{"nobody adds the path", Decision{}, nil, 0, nil, hub.ErrNotFound, "in time", "no such stream: nobody has added it in time", 0, notFoundTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,6 +53,9 @@ func TestUnknownNamesAreAskedForOnce(t *testing.T) {
 				for i, err := range errs {
 					if !errors.Is(err, tt.want) || err != nil && !strings.Contains(err.Error(), tt.words) {
 						t.Errorf("viewer %d: %v, want %v, %q", i, err, tt.want, tt.words)
+					}
+					if err != nil && hub.Reason(err) != tt.told {
+						t.Errorf("viewer %d is told %q, want %q", i, hub.Reason(err), tt.told)
 					}
 				}
 				if s.asked.Load() != 1 || s.starts.Load() != tt.starts || took > tt.took {

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"camrelay/daemon/supervise"
@@ -41,8 +42,8 @@ func (p *Path) waitReady(ctx context.Context) error {
 			return nil
 		case p.stream.Closed():
 			return hub.ErrNotFound
-		case r.hopeless != "":
-			return unavailable(r.hopeless)
+		case r.hopeless != nil:
+			return r.hopeless
 		}
 		switch err := r.wait(limited); {
 		case err == nil:
@@ -51,7 +52,7 @@ func (p *Path) waitReady(ctx context.Context) error {
 		case p.readiness().usable:
 			return nil
 		case errors.Is(err, context.DeadlineExceeded):
-			return unavailable(p.State().Reason)
+			return p.late()
 		}
 	}
 }
@@ -59,7 +60,7 @@ func (p *Path) waitReady(ctx context.Context) error {
 // readiness is how far a camera is, and what changes when it gets further.
 type readiness struct {
 	ready, usable bool
-	hopeless      string // why waiting is in vain; empty: it may help
+	hopeless      error // why waiting is in vain; nil: it may help
 	state, tracks <-chan struct{}
 }
 
@@ -74,25 +75,50 @@ func (p *Path) readiness() readiness {
 	}
 }
 
-// hopeless returns why it is in vain to wait for the camera, empty if it is
-// not: it is stopped, or its last attempt has failed in a way that does not
-// heal by itself in a moment. mu is held.
-func (p *Path) hopeless(now time.Time) string {
+// hopeless returns why it is in vain to wait for the camera, nil if it is not:
+// it is stopped, or its last attempt has failed in a way that does not heal by
+// itself in a moment. mu is held.
+func (p *Path) hopeless(now time.Time) error {
 	st := p.state
 	switch {
 	case p.stop != nil:
-		return p.stop.String()
+		return fmt.Errorf("%w (%v)", hub.Refuse(hub.ErrUnavailable, p.stop.plainly()), p.stop)
 	case len(st.Errors) == 0 || st.Errors[0].At.Before(p.hurried):
-		return ""
+		return nil
 	case st.Phase != supervise.Failed && !st.NextRetry.After(now):
-		return "" // an attempt is under way
+		return nil // an attempt is under way
 	}
 	switch st.Errors[0].Class {
 	case media.ClassRefused, media.ClassCredentials, media.ClassUnsupported:
-		return st.Errors[0].Message
+		return failed(st.Errors[0].Class, st.Errors[0].Message)
 	case media.ClassNetwork, media.ClassBusy:
 	}
-	return ""
+	return nil
+}
+
+// late returns why somebody has waited in vain.
+func (p *Path) late() error {
+	st := p.State()
+	if st.Phase == supervise.Reconnecting || st.Phase == supervise.Failed {
+		return failed(st.Class, st.Reason)
+	}
+	return hub.Refuse(hub.ErrUnavailable, fmt.Sprintf("the camera has delivered no picture within %v", p.Policy().StartTimeout))
+}
+
+// failures are what viewers are told of a camera whose connection fails: what
+// it says itself may hold its address.
+var failures = map[media.Class]string{
+	media.ClassNetwork:     "the connection to the camera fails",
+	media.ClassBusy:        "the camera has no connection free",
+	media.ClassCredentials: "the camera refuses the user or password of its configuration",
+	media.ClassUnsupported: "the camera delivers nothing that can be used",
+	media.ClassRefused:     "the camera, or its stream, is not there",
+}
+
+// failed is the error for viewers of a camera that has failed. The reason is
+// not for them.
+func failed(class media.Class, reason string) error {
+	return fmt.Errorf("%w (%s)", hub.Refuse(hub.ErrUnavailable, failures[class]), reason)
 }
 
 // patience is how old a refusal must be to be tried again for a new viewer.

@@ -16,12 +16,13 @@ func TestWhoWaitsForADeadCameraIsToldAtOnce(t *testing.T) {
 		name   string
 		class  media.Class
 		atOnce bool
+		told   string
 	}{
-		{"it refuses connections", media.ClassRefused, true},
-		{"it refuses the password", media.ClassCredentials, true},
-		{"it offers nothing that can be used", media.ClassUnsupported, true},
-		{"it is busy", media.ClassBusy, false},
-		{"the connection breaks", media.ClassNetwork, false},
+		{"it refuses connections", media.ClassRefused, true, "the camera, or its stream, is not there"},
+		{"it refuses the password", media.ClassCredentials, true, "the camera refuses the user or password of its configuration"},
+		{"it offers nothing that can be used", media.ClassUnsupported, true, "the camera delivers nothing that can be used"},
+		{"it is busy", media.ClassBusy, false, "the camera has no connection free"},
+		{"the connection breaks", media.ClassNetwork, false, "the connection to the camera fails"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -33,6 +34,9 @@ func TestWhoWaitsForADeadCameraIsToldAtOnce(t *testing.T) {
 				for _, err := range errs {
 					if !errors.Is(err, hub.ErrUnavailable) || !strings.Contains(err.Error(), "no way") {
 						t.Errorf("got %v", err)
+					}
+					if got := hub.Reason(err); got != tt.told {
+						t.Errorf("told %q, want %q", got, tt.told)
 					}
 				}
 				want := onDemand.StartTimeout
@@ -108,6 +112,9 @@ func TestViewersAreCountedAndKeepalivesAreNot(t *testing.T) {
 		_, err := s.relay.Subscribe(t.Context(), hub.Request{Path: "gate"})
 		if !errors.Is(err, hub.ErrUnavailable) || p.Viewers() != 1 {
 			t.Errorf("the second viewer: %v, %d viewers", err, p.Viewers())
+		}
+		if got := hub.Reason(err); got != "the limit of viewers is reached: 1" {
+			t.Errorf("told %q", got)
 		}
 		first.Close(nil)
 		s.watch("gate").Close(nil)

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -97,16 +98,14 @@ func fail(w http.ResponseWriter, err error) {
 	http.Error(w, reason(err, status), status)
 }
 
-// reason returns what a viewer is told: never more than a sentinel says.
+// reason returns what a viewer is told.
 func reason(err error, status int) string {
-	for _, known := range []error{
-		hub.ErrNotFound, hub.ErrDenied, hub.ErrForbidden, hub.ErrUnavailable, errEmpty, errDirective, errSentAway,
-	} {
+	for _, known := range []error{errEmpty, errDirective, errSentAway} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
 	}
-	return http.StatusText(status)
+	return cmp.Or(hub.Reason(err), http.StatusText(status))
 }
 
 // counter counts the bytes of a response and lets files go by sendfile.

@@ -9,7 +9,7 @@ import (
 	"camrelay/media"
 )
 
-// Errors of an Opener, to be tested with errors.Is.
+// Errors of an Opener, to be tested with errors.Is. Reason says what to tell.
 var (
 	ErrNotFound    = errors.New("no such stream")                 // 404
 	ErrDenied      = errors.New("authentication required")        // 401
