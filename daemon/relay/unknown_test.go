@@ -29,7 +29,11 @@ func TestUnknownNamesAreAskedForOnce(t *testing.T) {
 		took    time.Duration // at most
 	}{
 		{"the hook names a source", source, nil, time.Second, nil, nil, "", "", 1, 2 * time.Second},
-		{"the source is dead", source, nil, 0, refused, hub.ErrUnavailable, "connection refused", "the camera, or its stream, is not there", 1, time.Second},
+		{
+			"the source is dead", source,
+			nil, 0, refused, hub.ErrUnavailable, "connection refused",
+			"the camera, or its stream, is not there", 1, time.Second,
+		},
 		{
 			"the hook says close",
 			Decision{Close: true, Reason: "not yours"},
@@ -37,8 +41,18 @@ func TestUnknownNamesAreAskedForOnce(t *testing.T) {
 			"no such stream: not yours", 0, time.Second,
 		},
 		{"there is no hook", Decision{}, ErrNoHook, 0, nil, hub.ErrNotFound, "", "no such stream", 0, 0},
-		{"the hook is down", Decision{}, errors.New("refused"), time.Second, nil, hub.ErrNotFound, "", "no such stream", 0, time.Second},
-		{"nobody adds the path", Decision{}, nil, 0, nil, hub.ErrNotFound, "in time", "no such stream: nobody has added it in time", 0, notFoundTimeout},
+		{
+			"the hook is down",
+			Decision{},
+			errors.New("refused"), time.Second, nil, hub.ErrNotFound, "",
+			"no such stream", 0, time.Second,
+		},
+		{
+			"nobody adds the path",
+			Decision{},
+			nil, 0, nil, hub.ErrNotFound, "in time",
+			"no such stream: nobody has added it in time", 0, notFoundTimeout,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

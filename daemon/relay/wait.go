@@ -102,7 +102,8 @@ func (p *Path) late() error {
 	if st.Phase == supervise.Reconnecting || st.Phase == supervise.Failed {
 		return failed(st.Class, st.Reason)
 	}
-	return hub.Refuse(hub.ErrUnavailable, fmt.Sprintf("the camera has delivered no picture within %v", p.Policy().StartTimeout))
+	limit := p.Policy().StartTimeout
+	return hub.Refuse(hub.ErrUnavailable, fmt.Sprintf("the camera has delivered no picture within %v", limit))
 }
 
 // failures are what viewers are told of a camera whose connection fails: what

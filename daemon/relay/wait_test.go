@@ -19,7 +19,10 @@ func TestWhoWaitsForADeadCameraIsToldAtOnce(t *testing.T) {
 		told   string
 	}{
 		{"it refuses connections", media.ClassRefused, true, "the camera, or its stream, is not there"},
-		{"it refuses the password", media.ClassCredentials, true, "the camera refuses the user or password of its configuration"},
+		{
+			"it refuses the password", media.ClassCredentials, true,
+			"the camera refuses the user or password of its configuration",
+		},
 		{"it offers nothing that can be used", media.ClassUnsupported, true, "the camera delivers nothing that can be used"},
 		{"it is busy", media.ClassBusy, false, "the camera has no connection free"},
 		{"the connection breaks", media.ClassNetwork, false, "the connection to the camera fails"},

@@ -16,7 +16,7 @@ func TestWhatAViewerIsTold(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"words of a refusal, and nothing around them", refused("there are 3 viewers already"), "there are 3 viewers already"},
+		{"words of a refusal, and nothing around them", refused("enough is enough"), "enough is enough"},
 		{"one line", refused("a\r\nSet-Cookie: b\x00\tc\n"), "a  Set-Cookie: b c"},
 		{"letters of any language", refused("Kamera gesperrt für Gäste"), "Kamera gesperrt für Gäste"},
 		{"no half letters", refused("x" + strings.Repeat("ü", 100)), "x" + strings.Repeat("ü", 99)},
