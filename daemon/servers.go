@@ -171,7 +171,7 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Sources: s.d.sources, Sessions: s.d.sessions,
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
-		Pushes:    s.d.pushes.list, Config: s.d.configStatus, Listeners: s.listeners,
+		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
 		Events: s.d.events, Hooks: s.d.hooks.status,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), apiLimits(), handler, s.log)
@@ -196,6 +196,27 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 	srv := hls.NewServer(spec.Config, root, hls.NewBudget(spec.budgetPerCamera, spec.budget), s.subscribe, s.log)
 	s.running.Store(srv)
 	return srv, nil
+}
+
+// hlsStatus tells of a camera's packager, nil if there is none.
+func (s *servers) hlsStatus(camera string) *api.HLSStatus {
+	srv := s.running.Load()
+	if srv == nil {
+		return nil
+	}
+	st, ok := srv.Status(camera)
+	if !ok {
+		return nil
+	}
+	shown := &api.HLSStatus{
+		Segments: st.Segments, Bytes: st.Bytes, Sequence: st.Sequence,
+		TargetDuration: st.TargetDuration.Seconds(), PartTarget: st.PartTarget.Seconds(), Bandwidth: st.Bandwidth,
+		Gaps: st.Gaps, Discontinuities: st.Discontinuities, Lost: st.Lost, Warnings: st.Warnings,
+	}
+	if st.Err != nil {
+		shown.Error = st.Err.Error()
+	}
+	return shown
 }
 
 // packageHLS packages one stream until ctx is done: the run function of the

@@ -24,8 +24,9 @@ import (
 
 // fakeCam is a host with cameras cam1 to cam4, in the process of the test.
 type fakeCam struct {
-	t    testing.TB
-	addr string
+	t      testing.TB
+	addr   string
+	height int // of the pictures
 
 	srv    *testcam.Server // nil while switched off
 	stop   func()
@@ -35,7 +36,7 @@ type fakeCam struct {
 // startFakeCam switches the cameras on. Their picture is small.
 func startFakeCam(t testing.TB) *fakeCam {
 	t.Helper()
-	c := &fakeCam{t: t, addr: "127.0.0.1:0", before: make(map[string]int)}
+	c := &fakeCam{t: t, addr: "127.0.0.1:0", height: 180, before: make(map[string]int)}
 	c.on()
 	t.Cleanup(c.off)
 	return c
@@ -48,7 +49,7 @@ func (c *fakeCam) on() {
 	c.t.Helper()
 	cfg := testcam.Config{Listen: c.addr}
 	for i := range 4 {
-		cfg.Cameras = append(cfg.Cameras, testcam.Camera{Path: fmt.Sprintf("cam%d", i+1), Height: 180, GOP: 25})
+		cfg.Cameras = append(cfg.Cameras, testcam.Camera{Path: fmt.Sprintf("cam%d", i+1), Height: c.height, GOP: 25})
 	}
 	srv := testcam.New(cfg, slog.New(slog.DiscardHandler))
 	eventually(c.t, 10*time.Second, "the camera has its port", srv.Listen)

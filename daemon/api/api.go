@@ -33,6 +33,7 @@ type Config struct {
 	PushControl PushControl
 	Terminate   func() config.Terminate          // what the configuration says of it
 	Pushes      func() []Push                    // by name
+	HLS         func(camera string) *HLSStatus   // nil: nothing is packaged
 	Config      func() ConfigStatus              // of the files
 	Listeners   func() map[string]string         // server → bound address
 	Events      *webhook.Log                     // nil: nothing happens

@@ -65,6 +65,22 @@ type CameraStatus struct {
 	LastKeyAge    *float64      `json:"last_key_age_seconds"`
 	Demand        []DemandEntry `json:"demand"`
 	Pushes        []PushStatus  `json:"pushes"` // by name
+	HLS           *HLSStatus    `json:"hls"`    // null: nothing is packaged
+}
+
+// HLSStatus is what is packaged of a camera for HLS and DASH.
+type HLSStatus struct {
+	Segments        int      `json:"segments"` // on the tmpfs
+	Bytes           int64    `json:"bytes"`    // there
+	Sequence        uint64   `json:"media_sequence"`
+	TargetDuration  float64  `json:"target_duration_seconds"` // 0 until it is fixed
+	PartTarget      float64  `json:"part_target_seconds"`     // 0 until it is fixed
+	Bandwidth       int      `json:"bandwidth_bits"`          // peak, per second
+	Gaps            uint64   `json:"gaps"`                    // segments that could not be written
+	Discontinuities uint64   `json:"discontinuities"`
+	Lost            uint64   `json:"units_lost"` // by being slow
+	Error           string   `json:"error"`      // why the newest segment could not be written; empty if it could
+	Warnings        []string `json:"warnings"`   // what of the camera does not fit the settings
 }
 
 // TrackStatus is one track.
@@ -147,6 +163,9 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 		if push.Camera == p.Name() {
 			c.Pushes = append(c.Pushes, s.pushStatus(push))
 		}
+	}
+	if s.HLS != nil {
+		c.HLS = s.HLS(p.Name())
 	}
 	return c
 }

@@ -30,7 +30,7 @@ func TestAClosedStreamIsNotPackaged(t *testing.T) {
 		if dirs, _ := filepath.Glob(filepath.Join(s.dir, "*")); len(dirs) > 0 {
 			t.Errorf("left: %v", dirs)
 		}
-		if st := s.server.Status(); len(st) > 0 {
+		if st, ok := s.server.Status("gate"); ok {
 			t.Errorf("packaged: %+v", st)
 		}
 	})
@@ -112,7 +112,7 @@ func TestAPanicEndsThePackagingAlone(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.door.stream.Units.Append(poison)
 		time.Sleep(again + 3*time.Second)
-		if st := s.server.Status(); len(st) != 1 || st[0].Segments == 0 {
+		if st, ok := s.server.Status("gate"); !ok || st.Segments == 0 {
 			t.Errorf("what is to be packaged always is not packaged anew: %+v", st)
 		}
 		cancel()

@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -138,26 +136,22 @@ func (s *Server) wake() {
 	}
 }
 
-// Status returns the figures of all Muxers that run, in the order of their
-// names.
-func (s *Server) Status() []Status {
+// Status returns the figures of the stream of that name; ok is false if it is
+// not packaged now.
+func (s *Server) Status(name string) (st Status, ok bool) {
 	s.mu.Lock()
-	muxers := make([]*Muxer, 0, len(s.running))
-	viewers := make(map[string]int)
-	for _, p := range s.running {
-		if p.muxer != nil {
-			muxers = append(muxers, p.muxer)
+	p := s.running[name]
+	viewers := 0
+	for k := range s.sessions {
+		if k.name == name {
+			viewers++
 		}
 	}
-	for k := range s.sessions {
-		viewers[k.name]++
-	}
 	s.mu.Unlock()
-	out := make([]Status, len(muxers))
-	for i, m := range muxers {
-		out[i] = m.Status()
-		out[i].Viewers = viewers[out[i].Name]
+	if p == nil || p.muxer == nil {
+		return Status{}, false
 	}
-	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	st = p.muxer.Status()
+	st.Viewers = viewers
+	return st, true
 }

@@ -172,7 +172,7 @@ func TestViewerOnDemand(t *testing.T) {
 		if n := s.door.subs[0].Sent.Load(); n < uint64(seg.Body.Len()) {
 			t.Errorf("%d bytes counted", n)
 		}
-		if st := s.server.Status(); len(st) != 1 || st[0].Viewers != 1 {
+		if st, ok := s.server.Status("gate"); !ok || st.Viewers != 1 {
 			t.Errorf("got %+v", st)
 		}
 		time.Sleep(time.Duration(l.target)*time.Second*3/2 - time.Millisecond)

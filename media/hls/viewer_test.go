@@ -12,11 +12,8 @@ import (
 
 // viewers returns how many sessions are open, as the status tells.
 func (s *site) viewers() int {
-	n := 0
-	for _, st := range s.server.Status() {
-		n += st.Viewers
-	}
-	return n
+	st, _ := s.server.Status("gate")
+	return st.Viewers
 }
 
 func TestTwoPlayersOfOneAddressAreTwoViewers(t *testing.T) {
@@ -97,7 +94,10 @@ func TestARequestUnderWayIsPresence(t *testing.T) {
 	})
 }
 
-func (s *site) target() time.Duration { return s.server.Status()[0].TargetDuration }
+func (s *site) target() time.Duration {
+	st, _ := s.server.Status("gate")
+	return st.TargetDuration
+}
 
 // slowWriter takes nothing until resume is closed.
 type slowWriter struct {
