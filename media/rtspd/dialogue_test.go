@@ -37,6 +37,15 @@ func TestRefusalsHaveTheirStatus(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysWhy(t *testing.T) {
+	s := serve(t, Config{}, newCamera(t, mediatest.H264AAC).stream)
+	s.refuse = func(hub.Request) error { return hub.Refuse(hub.ErrUnavailable, "there are 3 viewers already") }
+	p := dial(t, s, "gate")
+	if res := p.want(503, "DESCRIBE", p.url); res.phrase != "there are 3 viewers already" {
+		t.Errorf("got %q", res.phrase)
+	}
+}
+
 func TestCredentialsReachTheOpener(t *testing.T) {
 	s := serve(t, Config{}, newCamera(t, mediatest.H264).stream)
 	s.refuse = func(req hub.Request) error {

@@ -215,26 +215,27 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 	c.mu.Unlock()
 }
 
-// refuse returns the response to an error of the Opener's.
+// refuse returns the response to an error of the Opener's, with the reason in
+// the place of the standard phrase (RFC 2326 §7.1.1).
 func (h *handler) refuse(err error) *base.Response {
+	res := &base.Response{Header: base.Header{}}
 	switch {
 	case errors.Is(err, hub.ErrNotFound):
-		return &base.Response{StatusCode: base.StatusNotFound}
+		res.StatusCode = base.StatusNotFound
 	case errors.Is(err, hub.ErrDenied):
-		return &base.Response{
-			StatusCode: base.StatusUnauthorized,
-			Header:     base.Header{"WWW-Authenticate": base.HeaderValue{`Basic realm="camrelay"`}},
-		}
+		res.StatusCode = base.StatusUnauthorized
+		res.Header["WWW-Authenticate"] = base.HeaderValue{`Basic realm="camrelay"`}
 	case errors.Is(err, hub.ErrForbidden):
-		return &base.Response{StatusCode: base.StatusForbidden}
+		res.StatusCode = base.StatusForbidden
 	case errors.Is(err, hub.ErrUnavailable), errors.Is(err, hub.ErrEnded), errors.Is(err, context.Canceled):
-		return &base.Response{
-			StatusCode: base.StatusServiceUnavailable,
-			Header:     base.Header{"Retry-After": base.HeaderValue{"2"}},
-		}
+		res.StatusCode = base.StatusServiceUnavailable
+		res.Header["Retry-After"] = base.HeaderValue{"2"}
+	default:
+		h.log.Error("cannot open stream", "err", err)
+		res.StatusCode = base.StatusInternalServerError
 	}
-	h.log.Error("cannot open stream", "err", err)
-	return &base.Response{StatusCode: base.StatusInternalServerError}
+	res.StatusMessage = hub.Reason(err)
+	return res
 }
 
 // acquire returns a setup for desc, nil if there are too many sessions. Over

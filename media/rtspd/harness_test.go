@@ -202,6 +202,7 @@ func dial(t *testing.T, s *site, path string) *player {
 
 type response struct {
 	status int
+	phrase string
 	header textproto.MIMEHeader
 	body   string
 }
@@ -250,6 +251,7 @@ func (p *player) do(method, url string, header ...string) response {
 	if res.status, err = strconv.Atoi(strings.Fields(line)[1]); err != nil {
 		p.t.Fatalf("bad status line %q", line)
 	}
+	res.phrase = strings.SplitN(line, " ", 3)[2]
 	if res.header, err = tr.ReadMIMEHeader(); err != nil {
 		p.t.Fatal(err)
 	}
