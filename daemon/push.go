@@ -41,8 +41,9 @@ func targets() map[string]target {
 	}
 }
 
-// startEvery is the shortest time between two connects of any pushes.
-const startEvery = 250 * time.Millisecond
+// startEvery is the shortest time between two connects of any pushes: fewer than
+// four in a second, also where the network delays one.
+const startEvery = 300 * time.Millisecond
 
 // pushEvent is that a push has changed.
 type pushEvent struct {

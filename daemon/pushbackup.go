@@ -132,7 +132,7 @@ func (p *pushes) besidePrimary(ctx context.Context, m *push, to targetSpec, s *h
 			return err
 		case <-due:
 		}
-		if p.pace.Await(ctx, p.detailsOf(m).priority) != nil {
+		if _, err := p.pace.Await(ctx, p.detailsOf(m).priority, time.Time{}); err != nil {
 			return <-done
 		}
 		works := make(chan struct{})

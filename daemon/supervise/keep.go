@@ -65,6 +65,7 @@ type keeper struct {
 	state  State
 	rungs  int // failures in a row for the backoff
 	report func(State)
+	heard  func() // of Pace, for the run under way
 	run    func(ctx context.Context, active func()) error
 }
 
@@ -119,9 +120,11 @@ func (k *keeper) attempt(ctx context.Context, first bool) error {
 	k.report(k.state)
 	release, err := k.Dials.acquire(ctx)
 	if err != nil {
+		k.heard()
 		return err
 	}
 	err = k.session(ctx, release)
+	k.heard()
 	k.state.Connected, k.state.Waiting = time.Time{}, ""
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -142,7 +145,13 @@ func (k *keeper) await(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := k.Pace.Await(ctx, k.Terms().Priority); err != nil {
+	var unheard time.Time
+	if k.state.outOfReach() {
+		unheard = k.state.Errors[0].At
+		waiting("waits for its turn to look whether the uplink is back")
+	}
+	var err error
+	if k.heard, err = k.Pace.Await(ctx, k.Terms().Priority, unheard); err != nil {
 		return err
 	}
 	select { // it is tried now, which is what a retry asks for

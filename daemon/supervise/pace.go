@@ -2,32 +2,52 @@ package supervise
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
 
-// settle is how long a turn is held back, so that of those who come at the same
-// moment the one of the highest priority is first.
-const settle = 50 * time.Millisecond
+// Times of the pace.
+const (
+	// settle is how long a turn is held back, so that of those who come at the
+	// same moment the one of the highest priority is first.
+	settle = 50 * time.Millisecond
+	// unanswered is how long one who looks whether the uplink is back keeps the
+	// others from it: more than most pushes wait for an answer.
+	unanswered = 12 * time.Second
+)
+
+// fair is how many who look for the uplink go by priority before one goes that
+// has waited longest: what the most important ones look for may never return.
+const fair = 2
 
 // Pace spreads the starts of runs that share an uplink: one at a time, those of
-// higher priority first. It also lets them know from one another when the
-// uplink is back. A nil Pace holds nobody up.
+// higher priority first. Where nothing comes back, one of them looks for the
+// uplink at a time, and all others follow when it has found it. A nil Pace holds
+// nobody up.
+//
+// # Why
+//
+// Sixteen callers whose line is cut call again at any time. When it returns,
+// the network lets all their unanswered calls through at once.
 type Pace struct {
 	interval time.Duration
 
-	mu    sync.Mutex // guards what follows
-	queue []*turn    // in order of arrival
-	next  time.Time  // no turn before
-	armed bool       // a timer will give the next turn
-	back  chan struct{}
+	mu      sync.Mutex // guards what follows
+	queue   []*turn    // in order of arrival
+	next    time.Time  // no turn before
+	armed   bool       // a timer will give the next turn
+	looking bool       // somebody looks for the uplink
+	looks   int        // how many have
+	seen    time.Time  // when the uplink was seen last
+	back    chan struct{}
 }
 
 // turn is one who waits.
 type turn struct {
 	priority int
+	unheard  time.Time     // when nothing came back; zero: something did
 	come     chan struct{} // closed when it is its turn
+	looks    bool          // it is to look for the uplink
 }
 
 // NewPace returns a Pace of one start per interval.
@@ -35,52 +55,110 @@ func NewPace(interval time.Duration) *Pace {
 	return &Pace{interval: interval, back: make(chan struct{})}
 }
 
-// Await waits for a turn. Its only error is that of ctx.
-func (p *Pace) Await(ctx context.Context, priority int) error {
+// Await waits for a turn. unheard is when nothing came back from the peer, zero
+// if something did last time. answered is to be called when something has come
+// back, or the run has ended; it may be called more than once. The only error
+// is that of ctx.
+func (p *Pace) Await(ctx context.Context, priority int, unheard time.Time) (answered func(), err error) {
 	if p == nil {
-		return ctx.Err()
+		return func() {}, ctx.Err()
 	}
-	mine := &turn{priority, make(chan struct{})}
+	mine := &turn{priority: priority, unheard: unheard, come: make(chan struct{})}
 	p.mu.Lock()
 	p.queue = append(p.queue, mine)
 	p.arm()
 	p.mu.Unlock()
 	select {
 	case <-mine.come:
-		return ctx.Err()
+		answered = sync.OnceFunc(func() { p.answered(mine) })
+		if mine.looks {
+			time.AfterFunc(unanswered, answered)
+		}
+		if ctx.Err() != nil {
+			answered()
+		}
+		return answered, ctx.Err()
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = slices.DeleteFunc(p.queue, func(t *turn) bool { return t == mine })
-	return ctx.Err()
+	if !p.remove(mine) && mine.looks { // it came meanwhile
+		p.looking = false
+		p.arm()
+	}
+	return func() {}, ctx.Err()
 }
 
-// arm sets the timer of the next turn. mu is held.
+// answered lets the next look for the uplink.
+func (p *Pace) answered(t *turn) {
+	if !t.looks {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looking = false
+	p.arm()
+}
+
+// remove takes a turn out of the queue, if it is there. mu is held.
+func (p *Pace) remove(t *turn) bool {
+	for i, other := range p.queue {
+		if other == t {
+			p.queue = append(p.queue[:i:i], p.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// arm sets the timer of the next turn, if there is one. mu is held.
 func (p *Pace) arm() {
-	if p.armed || len(p.queue) == 0 {
+	if p.armed || p.first() == nil {
 		return
 	}
 	p.armed = true
 	time.AfterFunc(max(settle, time.Until(p.next)), p.give)
 }
 
+// first returns whose turn it is, nil if it is nobody's. mu is held.
+func (p *Pace) first() *turn {
+	var best, longest *turn
+	for _, t := range p.queue {
+		looks := p.looksOut(t)
+		if looks && p.looking {
+			continue
+		}
+		if looks && longest == nil {
+			longest = t
+		}
+		if best == nil || t.priority > best.priority {
+			best = t
+		}
+	}
+	if best != nil && p.looksOut(best) && p.looks%(fair+1) == fair {
+		return longest
+	}
+	return best
+}
+
+// looksOut tells whether nobody has seen the uplink since t was not heard. mu is held.
+func (p *Pace) looksOut(t *turn) bool { return !t.unheard.IsZero() && !p.seen.After(t.unheard) }
+
 // give gives the next turn.
 func (p *Pace) give() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed = false
-	if len(p.queue) == 0 {
+	t := p.first()
+	if t == nil {
 		return
 	}
-	first := 0
-	for i, t := range p.queue {
-		if t.priority > p.queue[first].priority {
-			first = i
-		}
+	if p.looksOut(t) {
+		t.looks, p.looking = true, true
+		p.looks++
 	}
-	close(p.queue[first].come)
-	p.queue = slices.Delete(p.queue, first, first+1)
+	p.remove(t)
+	close(t.come)
 	p.next = time.Now().Add(p.interval)
 	p.arm()
 }
@@ -92,8 +170,10 @@ func (p *Pace) Returned() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.seen = time.Now()
 	close(p.back)
 	p.back = make(chan struct{})
+	p.arm()
 }
 
 // returned is closed when the uplink is back.

@@ -81,6 +81,7 @@ func (k *keeper) flows() {
 	k.state.Waiting = ""
 	if k.state.Connected.IsZero() {
 		k.state.Connected = time.Now()
+		k.heard()
 		if k.state.outOfReach() {
 			k.Pace.Returned()
 		}
