@@ -115,6 +115,7 @@ var doors = []door{
 	},
 	{"github.com/yapingcat/gomedia", "media/mpegts media/flv media/rtmp", "", "its panics and limits are contained there"},
 	{"github.com/Eyevinn/mp4ff", "media/fmp4 media/codec", "media/hls media/dash", "boxes are written in one place"},
+	{"github.com/bluenviron/gohlslib/v2", "", "media/hls", "it is a viewer for tests"},
 	{"github.com/haivision/srtgo", "media/srt", "", "it is safe in one way of use only"},
 	{"github.com/fsnotify/fsnotify", "daemon/watch", "", "one room watches files"},
 	{"github.com/goccy/go-yaml", "daemon/config", "", "one room reads the file"},

@@ -30,6 +30,9 @@ type track struct {
 	data    [][]byte // all samples: length prefixes and NAL units, or audio frames
 	bytes   int      // in data
 	frame   int64    // usual duration of a sample, ticks
+	newest  int64    // DTS of the last sample, valid if any
+	any     bool     // there was a sample
+	guessed bool     // nothing is known of frame
 }
 
 type sample struct {
@@ -43,6 +46,7 @@ func NewMuxer(tracks []*media.Track) *Muxer {
 	m := &Muxer{tracks: make([]track, len(tracks))}
 	for i, t := range tracks {
 		m.tracks[i] = track{media: t, scale: scale(t), frame: frame(t)}
+		m.tracks[i].guessed = t.Kind == media.KindVideo && t.FrameRate <= 0
 	}
 	return m
 }
@@ -92,9 +96,10 @@ func (m *Muxer) Add(u *media.Unit) bool {
 		dts: media.ToTicks(u.DTS+m.Shift, t.scale), pts: media.ToTicks(u.PTS+m.Shift, t.scale),
 		size: uint32(size), key: u.Key || t.media.Kind == media.KindAudio,
 	}
-	if n := len(t.samples); n > 0 {
-		t.learn(s.dts - t.samples[n-1].dts)
+	if t.any {
+		t.learn(s.dts - t.newest)
 	}
+	t.newest, t.any = s.dts, true
 	t.samples = append(t.samples, s)
 	t.bytes += size
 	return true
@@ -128,6 +133,10 @@ func (m *Muxer) addNALs(t *track, nals [][]byte) int {
 // learn follows the usual distance of samples; a stall counts as two frames.
 func (t *track) learn(d int64) {
 	if d <= 0 {
+		return
+	}
+	if t.guessed {
+		t.guessed, t.frame = false, d
 		return
 	}
 	d = min(max(d, t.frame/2), 2*t.frame)

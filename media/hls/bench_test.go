@@ -3,6 +3,7 @@ package hls
 import (
 	"context"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -153,4 +154,41 @@ func BenchmarkFloor(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64((cpu(b)-used).Microseconds())/1000/float64(b.N), "cpu-ms/stream-s")
+}
+
+// BenchmarkLivePlaylist is what one part costs when so many viewers wait for
+// it: the playlist is made, and each viewer's query is put into its copy.
+func BenchmarkLivePlaylist(b *testing.B) {
+	for _, viewers := range []int{1, 200} {
+		b.Run(strconv.Itoa(viewers)+" viewers", func(b *testing.B) {
+			tracks, batches := synthetic(b)
+			cfg := Config{Segment: 2 * time.Second, Part: 400 * time.Millisecond, Window: 14 * time.Second}
+			stream := hub.NewStream("gate")
+			stream.SetTracks(tracks)
+			m := NewMuxer(cfg, shmRoot(b), NewBudget(9<<20, 1<<30), stream, quiet())
+			p := m.open()
+			for n := range 800 {
+				for _, u := range later(batches[n%50], n/50, time.Now()) {
+					p.unit(u, false)
+				}
+			}
+			t, _ := m.terms()
+			m.settle(t)
+			size := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				m.mu.Lock()
+				m.changed()
+				m.mu.Unlock()
+				for range viewers {
+					text, err := m.lowLatency(false)
+					if err != nil {
+						b.Fatal(err)
+					}
+					size = len(text.With("?session=GLUHEVQW6OOHCIHYUNSB4FUG6P", 0))
+				}
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
 }

@@ -52,32 +52,58 @@ func (m *Muxer) terms() (t terms, settled bool) {
 	defer m.mu.Unlock()
 	t = terms{m.targetDuration(), m.numbers.part}
 	if t.part == 0 {
-		t.part = partTarget(m.cfg.Part, m.frame)
-		for _, s := range m.segments {
-			t.part = max(t.part, longest(s.parts))
+		frame := m.frame
+		if m.rate > 0 {
+			frame = time.Duration(float64(time.Second) / m.rate) // of many, so that one odd one does not count
 		}
+		t.part = partTarget(m.cfg.Part, frame)
 		if m.current != nil {
-			t.part = max(t.part, longest(m.current.parts))
+			t.part = fit(t.part, m.current.parts)
 		}
 	}
 	return t, m.numbers.target > 0 && m.numbers.part > 0
 }
 
-func longest(parts []part) (d time.Duration) {
+// fit changes a PART-TARGET so that it holds for parts that are there.
+func fit(target time.Duration, parts []part) time.Duration {
 	for i := range parts {
-		d = max(d, parts[i].duration)
+		if d := parts[i].duration; !parts[i].independent {
+			target = min(target, time.Duration(float64(d)/leastPart))
+		}
 	}
-	return d
+	for i := range parts {
+		target = max(target, parts[i].duration)
+	}
+	return target
+}
+
+// fits tells whether the parts of a complete segment may be listed.
+func fits(target time.Duration, s *segment) bool {
+	rest := s.duration
+	for i := range s.parts {
+		p := &s.parts[i]
+		short := !p.independent && i+1 < len(s.parts) && float64(p.duration) < leastPart*float64(target)
+		if short || p.duration > target {
+			return false
+		}
+		rest -= p.duration
+	}
+	return rest.Abs() < target/10
 }
 
 // settle makes t what playlists promise, except where they promise already.
+// Parts that were made before may break the promise; they are not listed.
 func (m *Muxer) settle(t terms) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.numbers.target == 0 {
 		m.numbers.target = int(t.target / time.Second)
 	}
-	if m.numbers.part == 0 {
-		m.numbers.part = t.part
+	if m.numbers.part > 0 {
+		return
+	}
+	m.numbers.part = t.part
+	for _, s := range m.segments {
+		s.odd = !fits(t.part, s)
 	}
 }

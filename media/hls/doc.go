@@ -6,21 +6,35 @@
 //	Budget   bytes on disk, of one stream and of all
 //	Server   packagers by name, viewers' sessions, the http.Handler
 //
+// Playlists of a stream, below /NAME/: index.m3u8, the multivariant one, lists
+// live.m3u8, of low latency, of the stream or of all streams of its ladder;
+// hls.m3u8 is plain. All show the same segments.
+//
 // Files of a stream lie in the directory of its name: SESSION-N.m4s holds
 // segment N of the media sequence, SESSION-initN.mp4 an init segment, hls.state
 // the numbers with which a later session goes on. SESSION is random, so a name
-// never has two contents. Files named otherwise are left alone.
+// never has two contents. Files named otherwise are left alone. Part P of
+// segment N has the URI SESSION-N.P.m4s, and is a range of the segment's file.
+//
+// Media time is the time since the Server was made, by the clock of the box at
+// the last discontinuity: it is the same for all streams.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the
 // Budget may take old ones away from any goroutine; all exported methods may be
 // called from any. Nothing here ever makes the writer of the stream wait.
+// Requests that wait for a part are woken by one channel, once for each part.
 //
 // # Why
 //
 // A part is written with one system call straight from the units' memory and
 // served by sendfile, so media is copied once and is never in the heap. The
-// open segment's file grows under its final name; a part is a range of it.
-// Playlists are made when somebody asks, not when a segment ends.
+// open segment's file grows under its final name.
+// Playlists are made when somebody asks, not when a part or a segment ends, and
+// once for all who ask.
+//
+// A hint that does not come true ends some players. So a part that may be the
+// last of its segment is published with the next unit, which tells: one frame
+// later than it could be.
 //
 // EXT-X-TARGETDURATION must never change (RFC 8216 §6.2.1), but the interval of
 // key frames is the camera's to change. So it is fixed as late as possible, for

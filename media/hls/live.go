@@ -60,7 +60,11 @@ func (m *Muxer) addParts(pl *playlist.Media, segments []*segment) {
 	pl.Low = low
 }
 
+// parts returns what playlists tell of the parts of a segment.
 func (m *Muxer) parts(s *segment) []playlist.Part {
+	if s.odd {
+		return nil
+	}
 	all := make([]playlist.Part, len(s.parts))
 	for i := range s.parts {
 		p := &s.parts[i]

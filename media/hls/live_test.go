@@ -4,10 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"camrelay/media"
 	"camrelay/media/mediatest"
 	"camrelay/media/mediatest/hlscheck"
 )
@@ -51,4 +54,54 @@ func TestAStrictPlayerFindsNoFault(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAStrictPlayerCrossesOutages plays a camera that goes away for a moment
+// and comes back as it was, or with another picture, and again.
+func TestAStrictPlayerCrossesOutages(t *testing.T) {
+	small := mediatest.MakeClip(t, mediatest.H264AAC)
+	large := mediatest.MakeClip(t, mediatest.H264Large)
+	var units []*media.Unit
+	from := time.Duration(0)
+	for i, clip := range []*mediatest.Clip{small, small, large, small, large} {
+		part := shift(clip.Until(time.Duration(6000+170*i)*time.Millisecond), from)
+		units = append(units, part...)
+		from = part[len(part)-1].DTS + time.Duration(i%3)*800*time.Millisecond
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiteWith(t, settings(), func(i int) *media.Unit {
+			if i < len(units) {
+				return units[i]
+			}
+			return nil
+		}, small.Tracks...)
+		res := follow(t, s.server, s.begin(), 28*time.Second)
+		for _, v := range res.Violations {
+			t.Error(v)
+		}
+		if st, _ := s.server.Status("gate"); st.Discontinuities < 3 || res.Segments < 20 {
+			t.Errorf("%d discontinuities, %d segments", st.Discontinuities, res.Segments)
+		}
+	})
+}
+
+// TestAStrictPlayerCrossesGaps has names in the way of some segments.
+func TestAStrictPlayerCrossesGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		list := s.begin()
+		session := s.server.running["gate"].muxer.session
+		for _, n := range []uint64{7, 8, 12} {
+			if err := os.MkdirAll(filepath.Join(s.dir, "gate", mediaName(session, n), "x"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res := follow(t, s.server, list, 30*time.Second)
+		for _, v := range res.Violations {
+			t.Error(v)
+		}
+		if st, _ := s.server.Status("gate"); st.Gaps != 3 || res.Segments < 20 {
+			t.Errorf("%d gaps, %d segments", st.Gaps, res.Segments)
+		}
+	})
 }

@@ -29,6 +29,7 @@ type segment struct {
 	parts    []part        // *
 	duration time.Duration // * so far, of an open segment
 	gap      bool          // * it could not be written: there is no file
+	odd      bool          // * its parts are not listed: they are from before PART-TARGET was fixed
 	frames   int           // * of the track that leads
 	keys     time.Duration // * longest interval of key frames that ended in it, 0 without one
 	expires  time.Time     // * when the file may go, once it is out of the playlist

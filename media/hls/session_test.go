@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
@@ -84,6 +85,17 @@ func newSite(t *testing.T) *site {
 func newSiteOf(t *testing.T, cfg Config, kind mediatest.Kind) *site {
 	t.Helper()
 	clip := mediatest.MakeClip(t, kind)
+	return newSiteWith(t, cfg, func(i int) *media.Unit {
+		u := clip.Unit(i)
+		u.Key = u.Key || clip.Video() == nil
+		return u
+	}, clip.Tracks...)
+}
+
+// newSiteWith has a camera with those tracks that delivers unit(0), unit(1), …
+// when their time has come, until there is none.
+func newSiteWith(t *testing.T, cfg Config, unit func(int) *media.Unit, tracks ...*media.Track) *site {
+	t.Helper()
 	stream := hub.NewStream("gate")
 	s := &site{t: t, dir: t.TempDir(), door: &door{stream: stream}}
 	s.server = NewServer(cfg, openRoot(t, s.dir), NewBudget(1<<30, 1<<30), s.door.open, quiet())
@@ -91,12 +103,14 @@ func newSiteOf(t *testing.T, cfg Config, kind mediatest.Kind) *site {
 	var all sync.WaitGroup
 	all.Go(func() { s.server.Run(ctx) }) //nolint:errcheck // it returns nil
 	all.Go(func() {
-		stream.SetTracks(clip.Tracks)
+		stream.SetTracks(tracks)
 		begin := time.Now()
 		for i := 0; ctx.Err() == nil; i++ {
-			u := clip.Unit(i)
+			u := unit(i)
+			if u == nil {
+				return
+			}
 			u.Wall = begin.Add(u.DTS)
-			u.Key = u.Key || clip.Video() == nil
 			time.Sleep(time.Until(u.Wall))
 			stream.Units.Append(u)
 		}

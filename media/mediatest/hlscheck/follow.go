@@ -76,8 +76,9 @@ func Follow(ctx context.Context, client *http.Client, address string) *Result {
 }
 
 func (f *follower) fault(format string, args ...any) {
-	if f.ctx() == nil && len(f.result.Violations) < maxViolations {
-		f.result.Violations = append(f.result.Violations, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if f.ctx() == nil && len(f.result.Violations) < maxViolations && !slices.Contains(f.result.Violations, text) {
+		f.result.Violations = append(f.result.Violations, text)
 	}
 }
 

@@ -102,8 +102,8 @@ func (p *parser) judgeParts(parts []Part, where string) {
 	}
 }
 
-// judgeWindow tells whether parts are listed where they have to be: in what
-// lies within three target durations of the end, and nowhere else.
+// judgeWindow tells whether parts are listed where they have to be: within
+// three target durations of the end, from some segment on without exception.
 func (p *parser) judgeWindow() {
 	l := &p.list
 	var after time.Duration
@@ -111,11 +111,15 @@ func (p *parser) judgeWindow() {
 		after += l.Open.Parts[i].Duration
 	}
 	seen := make(map[string]bool)
+	without := "" // a later segment without parts
 	for i := len(l.Segments) - 1; i >= l.Skipped; i-- {
 		s := &l.Segments[i]
 		after += s.Duration
-		if after <= 3*l.Target-slack && len(s.Parts) == 0 && !s.Gap {
-			p.fault("%s has no parts, %v from the end", s.URI, after)
+		switch {
+		case len(s.Parts) > 0 && without != "":
+			p.fault("%s has no parts, %s before it has", without, s.URI)
+		case len(s.Parts) == 0 && !s.Gap:
+			without = s.URI
 		}
 		if after > 3*l.Target+l.PartTarget && len(s.Parts) > 0 {
 			p.fault("%s has parts, %v from the end", s.URI, after)

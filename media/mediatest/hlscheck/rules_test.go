@@ -125,7 +125,7 @@ func TestViolationsOfOnePlaylistAreFound(t *testing.T) {
 			"#EXT-X-PART:DURATION=1.0,URI=\"10.0.m4s\",INDEPENDENT=YES\n" +
 				"#EXT-X-PART:DURATION=1.0,URI=\"10.1.m4s\"\n",
 			"",
-			"10.m4s has no parts",
+			"10.m4s has no parts, 9.m4s before it has",
 		},
 		{
 			"parts far from the end",
