@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,9 +66,13 @@ func Explain(err error) error {
 	var untrusted *tls.CertificateVerificationError
 	var invalid x509.CertificateInvalidError
 	var other tls.RecordHeaderError
+	var name x509.HostnameError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
 		return fmt.Errorf("the certificate is not valid now (%w); pin its fingerprint or set insecure", err)
+	case errors.As(err, &name):
+		return media.Fail(media.ClassUnsupported, fmt.Errorf("the certificate is for %s, not for %s; "+
+			"use that name, pin the fingerprint or set insecure", namesOf(name.Certificate), name.Host))
 	case errors.As(err, &untrusted):
 		return media.Fail(media.ClassUnsupported,
 			fmt.Errorf("the certificate is not trusted (%w); pin its fingerprint or set insecure", err))
@@ -74,6 +80,26 @@ func Explain(err error) error {
 		return media.Fail(media.ClassUnsupported, fmt.Errorf("the other side does not speak TLS (%w)", err))
 	}
 	return fmt.Errorf("cannot agree on TLS: %w", err)
+}
+
+// namesOf returns the names in a certificate, shortened and printable.
+func namesOf(c *x509.Certificate) string {
+	const most = 3
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return "no host"
+	}
+	more := ""
+	if len(names) > most {
+		names, more = names[:most], " and others"
+	}
+	for i, n := range names {
+		names[i] = strings.Trim(strconv.QuoteToASCII(n), `"`)
+	}
+	return strings.Join(names, ", ") + more
 }
 
 func unsupported(text string) error { return media.Fail(media.ClassUnsupported, errors.New(text)) }

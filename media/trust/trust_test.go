@@ -83,7 +83,7 @@ func TestTrust(t *testing.T) {
 	}{
 		"an authority":                   {good, trust.Peer{Host: "::1", CA: ca}, 0, ""},
 		"a zone is no part of the name":  {good, trust.Peer{Host: "::1%eth0", CA: ca}, 0, ""},
-		"another host":                   {good, trust.Peer{Host: "::2", CA: ca}, unsupported, "not trusted"},
+		"another host":                   {good, trust.Peer{Host: "::2", CA: ca}, unsupported, "is for ::1, not for ::2"},
 		"another authority":              {good, trust.Peer{Host: "::1", CA: strangers}, unsupported, "not trusted"},
 		"the system's authorities":       {good, trust.Peer{Host: "::1"}, unsupported, "unknown authority"},
 		"any certificate":                {good, trust.Peer{Insecure: true}, 0, ""},

@@ -8,12 +8,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"camrelay/media"
 	"camrelay/media/trust"
 )
 
@@ -24,7 +26,7 @@ const unsentLimit = 128 << 10
 // Dial connects to one of the addresses of host:port, which are looked up each
 // time, and speaks TLS with peer unless that is nil. timeout bounds the
 // connecting, the handshake, and how long the kernel waits for an
-// acknowledgement. Errors of the handshake carry a class.
+// acknowledgement. Errors say in words what is wrong, and carry a class.
 func Dial(ctx context.Context, address string, peer *trust.Peer, timeout time.Duration) (net.Conn, error) {
 	d := net.Dialer{
 		Timeout:         timeout,
@@ -38,8 +40,11 @@ func Dial(ctx context.Context, address string, peer *trust.Peer, timeout time.Du
 		},
 	}
 	conn, err := d.DialContext(ctx, "tcp", address)
-	if err != nil || peer == nil {
-		return conn, err
+	if err != nil {
+		return nil, unreached(err, address, timeout)
+	}
+	if peer == nil {
+		return conn, nil
 	}
 	secure, err := handshake(ctx, conn, *peer, timeout)
 	if err != nil {
@@ -62,6 +67,41 @@ func handshake(ctx context.Context, conn net.Conn, peer trust.Peer, timeout time
 		return nil, trust.Explain(err)
 	}
 	return secure, nil
+}
+
+// unreached says in words why there is no connection. What the error says of
+// addresses that were tried stays in it.
+func unreached(err error, address string, timeout time.Duration) error {
+	host, _, _ := net.SplitHostPort(address)
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		if lookup.IsNotFound {
+			return media.Fail(media.ClassRefused, fmt.Errorf("there is no such name as %s (%w)", host, err))
+		}
+		return fmt.Errorf("cannot find the address of %s: the name server does not answer (%w)", host, err)
+	}
+	var slow net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return media.Fail(media.ClassRefused, fmt.Errorf("nobody listens at %s (%w)", address, err))
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Errorf("there is no way to %s (%w)", address, err)
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("%s does not answer within %v (%w)", address, timeout, err)
+	}
+	return err
+}
+
+// Limit makes the kernel do for conn, which may be one that was accepted, what
+// Dial makes it do.
+func Limit(conn *net.TCPConn, timeout time.Duration) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if e := raw.Control(func(fd uintptr) { err = limit(int(fd), timeout) }); e != nil {
+		return e
+	}
+	return err
 }
 
 // limit makes the kernel give a connection up when nothing is acknowledged, or
