@@ -110,6 +110,11 @@ func MakeClip(tb testing.TB, kind Kind) *Clip {
 		}
 	}
 	slices.SortStableFunc(c.units, func(a, b *media.Unit) int { return cmp.Compare(a.DTS, b.DTS) })
+	if c.Video() == nil { // as depay has it: readers may begin anywhere
+		for _, u := range c.units {
+			u.Key = true
+		}
+	}
 	return c
 }
 
