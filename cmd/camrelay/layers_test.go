@@ -63,7 +63,7 @@ var rooms = []room{
 	{"media/rtspd", "media media/hub media/codec media/depay media/trust media/accept media/upstream", mediaHeight},
 	{"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec", mediaHeight},
 	{"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust", mediaHeight},
-	{"media/rtmp", "media media/hub media/flv media/feed media/codec media/trust media/upstream", mediaHeight},
+	{"media/rtmp", "media media/hub media/flv media/trust media/accept media/upstream", mediaHeight},
 	{"media/srt", "media media/hub media/mpegts media/feed media/codec", mediaHeight},
 
 	{"media/feed", "media media/hub media/mpegts media/flv", "it keeps the logs that several protocols share"},
@@ -136,7 +136,7 @@ var doors = []door{
 	{"github.com/gen2brain/aac-go", "media/audio", "", "sound is encoded in one room"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
-		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/rtmp media/srt " +
+		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/srt " +
 			"media/upstream",
 		"", "few rooms talk to the kernel",
 	},

@@ -12,10 +12,12 @@ import (
 // status is what a server tells in an information object (§7.2.2).
 type status struct {
 	level, code, description string
+	tcURL                    string // of a request to reconnect
 }
 
-// statusOf returns the first information object among the values of a command.
-func statusOf(vs []any) (st status, found bool) {
+// statusOf returns the first information object among the values of a command,
+// an empty status if there is none.
+func statusOf(vs []any) (st status) {
 	for _, v := range vs {
 		o, ok := v.(flv.Object)
 		if !ok {
@@ -26,9 +28,10 @@ func statusOf(vs []any) (st status, found bool) {
 		}
 		st.level, _ = o.Get("level").(string)
 		st.description, _ = o.Get("description").(string)
-		return st, true
+		st.tcURL, _ = o.Get("tcUrl").(string)
+		return st
 	}
-	return status{}, false
+	return status{}
 }
 
 // words says in words what codes mean.
@@ -36,8 +39,8 @@ var words = map[string]struct { //nolint:gochecknoglobals // a table
 	class media.Class
 	text  string
 }{
-	"NetStream.Publish.BadName":         {media.ClassBusy, "the stream key is already in use or refused"},
-	"NetStream.Publish.BadConnection":   {media.ClassBusy, "the stream key is already in use or refused"},
+	"NetStream.Publish.BadName":         {media.ClassBusy, "the stream key is in use or refused"},
+	"NetStream.Publish.BadConnection":   {media.ClassBusy, "the stream key is in use or refused"},
 	"NetStream.Publish.Denied":          {media.ClassCredentials, "publishing is denied"},
 	"NetStream.Publish.Unauthorized":    {media.ClassCredentials, "the stream key is refused"},
 	"NetStream.Publish.Rejected":        {media.ClassCredentials, "publishing is rejected"},
@@ -90,9 +93,10 @@ func (t target) quoted(st status) string {
 	return fmt.Sprintf(" (%s: %s)", code, description)
 }
 
-// enhanced tells whether a server's answer to connect announces H.265 by
-// Enhanced RTMP.
-func enhanced(vs []any) bool {
+// offered returns the codecs of Enhanced RTMP that the other side takes, as its
+// command object or its answer to connect lists them.
+func offered(vs []any) flv.Extras {
+	var takes flv.Extras
 	for _, v := range vs {
 		o, ok := v.(flv.Object)
 		if !ok {
@@ -100,14 +104,54 @@ func enhanced(vs []any) bool {
 		}
 		list, _ := o.Get("fourCcList").([]any)
 		for _, f := range list {
-			if f == "hvc1" || f == "*" {
-				return true
+			name, _ := f.(string)
+			takes |= extrasOf(name)
+		}
+		for _, m := range []string{"videoFourCcInfoMap", "audioFourCcInfoMap"} {
+			m, _ := o.Get(m).(flv.Object)
+			for _, p := range m {
+				takes |= extrasOf(p.Name)
 			}
 		}
-		m, _ := o.Get("videoFourCcInfoMap").(flv.Object)
-		if m.Get("hvc1") != nil || m.Get("*") != nil {
-			return true
-		}
 	}
-	return false
+	return takes
+}
+
+func extrasOf(fourCC string) flv.Extras {
+	switch fourCC {
+	case flv.HEVC:
+		return flv.EnhancedHEVC
+	case flv.Opus:
+		return flv.EnhancedOpus
+	case "*":
+		return flv.EnhancedHEVC | flv.EnhancedOpus
+	}
+	return 0
+}
+
+// Bits of videoFourCcInfoMap and audioFourCcInfoMap.
+const (
+	canEncode  = 2.0
+	canForward = 4.0
+)
+
+// capsReconnect in capsEx tells that a request to reconnect is honoured.
+const capsReconnect = 1.0
+
+// enhancements returns the properties that list codecs in a command object.
+func enhancements(extras flv.Extras, can float64) flv.Object {
+	var list []string
+	var o flv.Object
+	if extras&flv.EnhancedHEVC != 0 {
+		list = append(list, flv.HEVC)
+		o = append(o, flv.Property{Name: "videoFourCcInfoMap", Value: flv.Object{{Name: flv.HEVC, Value: can}}})
+	}
+	if extras&flv.EnhancedOpus != 0 {
+		list = append(list, flv.Opus)
+		o = append(o, flv.Property{Name: "audioFourCcInfoMap", Value: flv.Object{{Name: flv.Opus, Value: can}}})
+	}
+	if list != nil {
+		o = append(o, flv.Property{Name: "fourCcList", Value: list})
+	}
+	return o
 }

@@ -17,6 +17,7 @@ const setDataFrame = "@setDataFrame"
 // they are, short ones and headers are copied side by side.
 type batch struct {
 	stream uint32 // message stream ID
+	script string // precedes metadata
 	copies int    // payloads shorter than this are copied
 
 	small []byte
@@ -37,12 +38,14 @@ func (b *batch) add(t *flv.Tag) {
 		id = streamAudio
 	case flv.Script:
 		id = streamData
-		body += 3 + len(setDataFrame)
+		if b.script != "" {
+			body += 3 + len(b.script)
+		}
 	}
 	c := chunker{b: b, id: id, left: chunkSize}
 	c.header(byte(t.Type), body, t.Timestamp)
-	if t.Type == flv.Script {
-		c.write(flv.AppendScript(nil, setDataFrame))
+	if t.Type == flv.Script && b.script != "" {
+		c.write(flv.AppendScript(nil, b.script))
 	}
 	c.write(t.Head())
 	for _, d := range t.Data {

@@ -45,7 +45,7 @@ func checkBatch(t *testing.T, b *batch, tags []flv.Tag) {
 	for i := range tags {
 		want := tags[i].AppendBody(nil)
 		if tags[i].Type == flv.Script {
-			want = append(flv.AppendScript(nil, setDataFrame), want...)
+			want = append(flv.AppendScript(nil, b.script), want...)
 		}
 		m, err := w.next()
 		if err != nil || m.kind != byte(tags[i].Type) || m.ts != tags[i].Timestamp || m.stream != b.stream {
@@ -75,7 +75,7 @@ func TestAMessageReadsBack(t *testing.T) {
 	} {
 		for _, copies := range []int{0, worthCopying, 1 << 30} {
 			t.Run(fmt.Sprintf("%s, copies below %d", name, copies), func(t *testing.T) {
-				b := &batch{stream: 9, copies: copies}
+				b := &batch{stream: 9, script: setDataFrame, copies: copies}
 				tags := tagsOf(nals...)
 				checkBatch(t, b, tags)
 				for _, ts := range []uint32{noTimestamp - 1, noTimestamp, 1<<32 - 1} {
@@ -102,7 +102,7 @@ func FuzzBatch(f *testing.F) {
 		for i := range tags {
 			tags[i].Timestamp = ts
 		}
-		checkBatch(t, &batch{stream: ts, copies: worthCopying}, tags)
+		checkBatch(t, &batch{stream: ts, script: setDataFrame, copies: worthCopying}, tags)
 	})
 }
 

@@ -33,7 +33,7 @@ const (
 	noTimestamp      = 0xffffff // an extended timestamp follows
 )
 
-// Bounds of what a server may send to a publisher.
+// Bounds of what the other side may send, which is no media.
 const (
 	maxMessage = 64 << 10
 	maxStreams = 32

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	gomedia "github.com/yapingcat/gomedia/go-rtmp"
@@ -29,12 +28,7 @@ const (
 	handshakeIn  = 1 + 1536 + 1536 // S0 S1 S2
 	handshakeOut = handshakeIn     // C0 C1 C2
 	rtmpVersion  = 3
-
-	maxBefore  = 256 << 10 // bytes before the publication
-	maxBurst   = 1 << 20   // bytes beyond what maxRate allows
-	maxRate    = 32 << 10  // bytes per second while publishing
-	minWindow  = 4 << 10   // bytes between two acknowledgements
-	maxStreamN = 1<<32 - 1
+	maxStreamN   = 1<<32 - 1
 )
 
 // Transaction IDs that gomedia uses.
@@ -43,37 +37,38 @@ const (
 	createTransaction  = 2
 )
 
-// windowSize is the window that we announce: a server acknowledges each time
-// it has read so many bytes.
-const windowSize = 128 << 10
+// Windows that we announce: a server acknowledges each time it has read so many
+// bytes, soon at first, since that tells that it reads at all.
+const (
+	firstWindow = 8 << 10
+	windowSize  = 128 << 10
+)
 
 // door is all that reads what a server sends. input takes the bytes; what is
 // to be sent is found in reply. It does no I/O and belongs to one goroutine.
 type door struct {
 	target target
-	hevc   bool // H.265 will be published
+	wants  flv.Extras                  // what the camera's codecs need
+	extras func(flv.Extras) flv.Extras // what is sent to a server with that offer
 	cli    *gomedia.RtmpClient
 	phase  phase
 	reply  []byte
 
-	greeted  int // bytes of the handshake received
-	sent     int // bytes of the handshake produced by gomedia
-	said     *chunkReader
-	own      *chunkReader // reads what gomedia writes
-	ownSize  int          // of the chunks that we write
-	received uint64
-	acked    uint64
-	window   uint64
-	began    time.Time // of the publication
-	stream   uint32    // message stream of the publication
-	enhanced bool      // the server announced H.265
-
-	acks atomic.Uint32 // acknowledgements received; may be read from any goroutine
+	greeted int // bytes of the handshake received
+	sent    int // bytes of the handshake produced by gomedia
+	said    *chunkReader
+	own     *chunkReader // reads what gomedia writes
+	ownSize int          // of the chunks that we write
+	in      inflow
+	stream  uint32     // message stream of the publication
+	takes   flv.Extras // what may be sent to the server
+	acks    int        // acknowledgements received
+	moveTo  *string    // tcUrl to move to, nil if that was not asked for
 }
 
-func newDoor(t target, hevc bool) *door {
+func newDoor(t target, wants flv.Extras, extras func(flv.Extras) flv.Extras) *door {
 	d := &door{
-		target: t, hevc: hevc, said: newChunkReader(), own: newChunkReader(), ownSize: defaultChunkSize,
+		target: t, wants: wants, extras: extras, said: newChunkReader(), own: newChunkReader(), ownSize: defaultChunkSize,
 		cli: gomedia.NewRtmpClient(gomedia.WithEnablePublish()),
 	}
 	d.cli.SetOutput(d.output)
@@ -109,8 +104,7 @@ func (d *door) input(b []byte, now time.Time) error {
 }
 
 func (d *door) take(b []byte, now time.Time) error {
-	d.received += uint64(len(b))
-	if err := d.flooded(now); err != nil {
+	if err := d.in.add(len(b), now); err != nil {
 		return err
 	}
 	if n := min(handshakeIn-d.greeted, len(b)); n > 0 {
@@ -126,24 +120,11 @@ func (d *door) take(b []byte, now time.Time) error {
 	if err := d.said.feed(b, d.handle); err != nil {
 		return err
 	}
-	if d.phase == publishing && d.began.IsZero() {
-		d.began = now
+	if d.phase == publishing {
+		d.in.begin(now)
 	}
-	if d.window > 0 && d.received-d.acked >= d.window {
-		d.acked = d.received
-		d.control(typeAck, binary.BigEndian.AppendUint32(nil, uint32(d.received)))
-	}
-	return nil
-}
-
-// flooded bounds what a server may make us read.
-func (d *door) flooded(now time.Time) error {
-	limit := uint64(maxBefore)
-	if !d.began.IsZero() {
-		limit = maxBefore + maxBurst + uint64(now.Sub(d.began).Seconds()*maxRate)
-	}
-	if d.received > limit {
-		return errors.New("the server sends more than a publisher has to read")
+	if body := d.in.acknowledge(); body != nil {
+		d.control(typeAck, body)
 	}
 	return nil
 }
@@ -160,7 +141,7 @@ func (d *door) output(b []byte) error {
 func (d *door) forward(m message) error {
 	switch {
 	case m.kind == typeChunkSize:
-		d.control(typeWindow, binary.BigEndian.AppendUint32(nil, windowSize))
+		d.control(typeWindow, binary.BigEndian.AppendUint32(nil, firstWindow))
 		d.control(typeChunkSize, binary.BigEndian.AppendUint32(nil, chunkSize))
 		d.ownSize = chunkSize
 		return nil
@@ -175,14 +156,16 @@ func (d *door) forward(m message) error {
 // connect returns the command that opens the application (§7.2.1.1).
 func (d *door) connect() []byte {
 	o := flv.Object{
-		{Name: "app", Value: d.target.app},
+		{Name: "app", Value: d.target.app + d.target.auth},
 		{Name: "type", Value: "nonprivate"},
 		// Flash Media Server and its heirs let only this name publish.
 		{Name: "flashVer", Value: "FMLE/3.0 (compatible; " + d.target.agent + ")"},
-		{Name: "tcUrl", Value: d.target.url},
+		{Name: "tcUrl", Value: d.target.url + d.target.auth},
 	}
-	if d.hevc {
-		o = append(o, flv.Property{Name: "fourCcList", Value: []string{"hvc1"}})
+	const all = flv.EnhancedHEVC | flv.EnhancedOpus
+	if use := d.extras(all); use&all != 0 {
+		o = append(o, flv.Property{Name: "capsEx", Value: capsReconnect})
+		o = append(o, enhancements(use&d.wants, canEncode+canForward)...)
 	}
 	return flv.AppendScript(nil, "connect", float64(connectTransaction), o)
 }
@@ -195,16 +178,15 @@ func (d *door) control(kind byte, body []byte) {
 func (d *door) handle(m message) error {
 	switch m.kind {
 	case typeUserControl:
-		const ping, pong, size = 6, 7, 6
-		if len(m.body) >= size && binary.BigEndian.Uint16(m.body) == ping {
-			d.control(typeUserControl, append([]byte{0, pong}, m.body[2:size]...))
+		if body := pong(m.body); body != nil {
+			d.control(typeUserControl, body)
 		}
 	case typeAck:
-		d.acks.Add(1)
-	case typeWindow:
-		if len(m.body) >= 4 {
-			d.window = max(uint64(binary.BigEndian.Uint32(m.body)), minWindow)
+		if d.acks++; d.acks == 1 {
+			d.control(typeWindow, binary.BigEndian.AppendUint32(nil, windowSize))
 		}
+	case typeWindow:
+		d.in.announced(m.body)
 	case typeCommand:
 		return d.command(m.body)
 	case typeCommand3: // a byte of AMF3, then AMF0
@@ -227,7 +209,7 @@ func (d *door) command(b []byte) error {
 	if len(vs) > 1 {
 		transaction, _ = vs[1].(float64)
 	}
-	st, _ := statusOf(vs)
+	st := statusOf(vs)
 	switch name {
 	case "_result":
 		return d.result(transaction, vs, st)
@@ -247,8 +229,8 @@ func (d *door) result(transaction float64, vs []any, st status) error {
 		if err := d.target.refusal(st); err != nil {
 			return err
 		}
-		d.enhanced = enhanced(vs)
-		if d.hevc && !d.enhanced {
+		d.takes = d.extras(offered(vs))
+		if d.wants&flv.EnhancedHEVC != 0 && d.takes&(flv.EnhancedHEVC|flv.LegacyHEVC) == 0 {
 			return unsupported(noHEVC)
 		}
 		d.phase = creating
@@ -264,7 +246,7 @@ func (d *door) result(transaction float64, vs []any, st status) error {
 	return nil
 }
 
-const noHEVC = "the camera sends H.265 and the server does not announce it (Enhanced RTMP, hvc1): " +
+const noHEVC = "the server has not offered H.265 (Enhanced RTMP, hvc1): " +
 	"set the camera or another of its streams to H.264, or push by SRT"
 
 // refused acts on _error. Servers that do not know releaseStream or FCPublish
@@ -272,8 +254,9 @@ const noHEVC = "the camera sends H.265 and the server does not announce it (Enha
 func (d *door) refused(transaction float64, st status) error {
 	st.level = "error"
 	switch {
-	case d.phase == connecting && transaction == connectTransaction,
-		d.phase == creating && transaction == createTransaction,
+	case d.phase == connecting && transaction == connectTransaction:
+		return challenged(st.description, d.target.refusal(st))
+	case d.phase == creating && transaction == createTransaction,
 		d.phase == asking && st.code != "":
 		return d.target.refusal(st)
 	}
@@ -283,6 +266,13 @@ func (d *door) refused(transaction float64, st status) error {
 func (d *door) status(st status) error {
 	if d.phase == asking && st.code == "NetStream.Publish.Start" {
 		d.phase = publishing
+		return nil
+	}
+	if st.code == "NetConnection.Connect.ReconnectRequest" {
+		if d.phase != publishing {
+			return &moveError{st.tcURL}
+		}
+		d.moveTo = &st.tcURL
 		return nil
 	}
 	return d.target.refusal(st)

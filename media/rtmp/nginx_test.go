@@ -40,6 +40,14 @@ rtmp { access_log off; server { listen %[3]s;
 
 func startNginx(t testing.TB) *nginx {
 	t.Helper()
+	return startNginxOf(t, func(modules, dir, address string) string {
+		return fmt.Sprintf(nginxConf, modules, dir, address)
+	})
+}
+
+// startNginxOf starts nginx with the configuration that conf returns.
+func startNginxOf(t testing.TB, configure func(modules, dir, address string) string) *nginx {
+	t.Helper()
 	version, err := exec.CommandContext(t.Context(), "nginx", "-V").CombinedOutput()
 	if err != nil {
 		t.Fatalf("nginx is needed: %v", err)
@@ -50,7 +58,8 @@ func startNginx(t testing.TB) *nginx {
 	}
 	n := &nginx{dir: t.TempDir(), address: freeAddress(t)}
 	conf, log := filepath.Join(n.dir, "nginx.conf"), filepath.Join(n.dir, "error.log")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, modules[1], n.dir, n.address), 0o600); err != nil {
+	text := configure(string(modules[1]), n.dir, n.address)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n.cmd = exec.Command("nginx", "-e", log, "-p", n.dir, "-c", conf) //nolint:noctx // killed below

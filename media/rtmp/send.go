@@ -6,47 +6,70 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"camrelay/media"
 	"camrelay/media/flv"
 	"camrelay/media/hub"
+	"camrelay/media/upstream"
 )
 
 const maxWrite = 128 << 10 // bytes gathered for one write, one message more or less
 
-// send writes units until ctx is done, the stream ends or a write fails.
-func (c *session) send(ctx context.Context, units *hub.Reader[*media.Unit], mux *flv.Muxer) error {
-	c.batch.stream, c.batch.copies = c.door.stream, worthCopying
-	if _, plain := c.conn.(*net.TCPConn); !plain {
-		c.batch.copies = 1 << 30 // one write makes one record
+// maxWaiting bounds the words that wait while media is written.
+const maxWaiting = 64 << 10
+
+// outlet is a session that has media sent.
+type outlet interface {
+	// take returns the unit to send in the place of u, nil for none.
+	take(u *media.Unit) (*media.Unit, error)
+	// sent is told of what has been written: bytes, units in them, units lost
+	// before them.
+	sent(bytes, units int, lost uint64) error
+}
+
+// sender writes to one connection: media from one goroutine, words from any.
+type sender struct {
+	conn    net.Conn
+	timeout time.Duration // without progress
+	acks    atomic.Uint32 // acknowledgements received
+	batch   batch
+	out     net.Buffers // what a write has left of the batch
+	lost    uint64      // units not reported yet
+	watch   watch
+
+	writing sync.Mutex // guards the connection's output, so that messages stay whole
+
+	mu      sync.Mutex // guards what follows
+	waiting []byte     // words for whoever writes next
+}
+
+// pour writes units until ctx is done, the stream ends or a write fails.
+func (s *sender) pour(ctx context.Context, units *hub.Reader[*media.Unit], mux *flv.Muxer, to outlet) error {
+	s.batch.copies = worthCopying
+	if _, plain := s.conn.(*net.TCPConn); !plain {
+		s.batch.copies = 1 << 30 // one write makes one record
 	}
 	var in [64]*media.Unit
 	var tags []flv.Tag
 	for {
 		n, lost, err := units.Read(ctx, in[:])
 		if err != nil {
-			if err := c.sendTags(ctx, mux.Flush(nil)); err != nil {
+			if err := s.sendTags(ctx, mux.Flush(nil), to); err != nil {
 				return err
 			}
-			return ended(ctx, err) // the cause of ctx may be what listen returned
+			return ended(ctx, err) // the cause of ctx may be what the reader beside it returned
 		}
-		c.lost += lost
-		tags = tags[:0]
-		for i, u := range in[:n] {
-			if err := c.follow(u); err != nil {
-				return err
-			}
-			if i == 0 && lost > 0 && !u.Gap {
-				g := *u
-				g.Gap = true
-				u = &g
-			}
-			tags = mux.Tags(u, tags)
+		s.lost += lost
+		tags, err = mixed(mux, to, in[:n], lost > 0, tags[:0])
+		if err != nil {
+			return errors.Join(s.sendTags(ctx, mux.Flush(tags), to), err)
 		}
 		clear(in[:n])
-		err = c.sendTags(ctx, tags)
+		err = s.sendTags(ctx, tags, to)
 		clear(tags)
 		if err != nil {
 			return err
@@ -54,34 +77,40 @@ func (c *session) send(ctx context.Context, units *hub.Reader[*media.Unit], mux 
 	}
 }
 
-// errChanged ends a session whose pictures changed in a way that platforms do
-// not follow; the next session begins anew.
-var errChanged = errors.New("the camera's pictures changed: the publication begins anew")
+// mixed appends the tags of units, behind a loss if lost.
+func mixed(mux *flv.Muxer, to outlet, units []*media.Unit, lost bool, tags []flv.Tag) ([]flv.Tag, error) {
+	for i, u := range units {
+		u, err := to.take(u)
+		if err != nil {
+			return tags, err
+		}
+		if u == nil {
+			continue
+		}
+		if i == 0 && lost {
+			u = gap(u)
+		}
+		tags = mux.Tags(u, tags)
+	}
+	return tags, nil
+}
 
-// follow notices new parameters.
-func (c *session) follow(u *media.Unit) error {
-	now := &c.video
-	if u.Track.Kind == media.KindAudio {
-		now = &c.audio
+// gap returns u marked as the first after a loss.
+func gap(u *media.Unit) *media.Unit {
+	if u.Gap {
+		return u
 	}
-	old := *now
-	if old == nil || old == u.Track || old.ID != u.Track.ID {
-		return nil
-	}
-	*now = u.Track
-	if old.Codec != u.Track.Codec || old.Width != u.Track.Width || old.Height != u.Track.Height ||
-		old.SampleRate != u.Track.SampleRate || old.Channels != u.Track.Channels {
-		return errChanged
-	}
-	return nil
+	g := *u
+	g.Gap = true
+	return &g
 }
 
 // sendTags writes tags with as few calls as their size allows.
-func (c *session) sendTags(ctx context.Context, tags []flv.Tag) error {
+func (s *sender) sendTags(ctx context.Context, tags []flv.Tag, to outlet) error {
 	for i := range tags {
-		c.batch.add(&tags[i])
-		if c.batch.size >= maxWrite || i == len(tags)-1 {
-			if err := c.flush(ctx); err != nil {
+		s.batch.add(&tags[i])
+		if s.batch.size >= maxWrite || i == len(tags)-1 {
+			if err := s.flush(ctx, to); err != nil {
 				return err
 			}
 		}
@@ -90,118 +119,158 @@ func (c *session) sendTags(ctx context.Context, tags []flv.Tag) error {
 }
 
 // flush writes the batch and counts it as sent.
-func (c *session) flush(ctx context.Context) error {
-	c.out = c.batch.buffers()
-	if c.unread() {
+func (s *sender) flush(ctx context.Context, to outlet) error {
+	s.out = s.batch.buffers()
+	if s.unread() {
 		return fmt.Errorf("cannot send media: %w", errStalled)
 	}
-	if err := c.write(ctx); err != nil {
+	if err := s.write(ctx); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 			err = errStalled
 		}
 		return fmt.Errorf("cannot send media: %w", stalled(err))
 	}
-	c.watch.unacked += c.batch.size
-	c.progress.Sent(c.batch.size, c.batch.units, c.lost)
-	c.lost = 0
-	c.batch.reset()
-	return nil
+	s.watch.unacked += s.batch.size
+	bytes, units, lost := s.batch.size, s.batch.units, s.lost
+	s.lost = 0
+	s.batch.reset()
+	return to.sent(bytes, units, lost)
 }
 
-// unread tells whether the server has stopped reading. Some stop to acknowledge
-// and read on: then the kernel has nothing left to send.
-func (c *session) unread() bool {
-	return c.watch.stalled(c.door.acks.Load(), time.Now(), c.timeout) && unsent(c.conn) > 0
+// unread tells whether the other side has stopped reading. Some stop to
+// acknowledge and read on: then the kernel has nothing left to send.
+func (s *sender) unread() bool {
+	return s.watch.stalled(s.acks.Load(), time.Now(), s.timeout) && upstream.Unsent(s.conn) > 0
 }
 
-// write writes c.out. It fails when nothing moved within the timeout, however
+// write writes s.out. It fails when nothing moved within the timeout, however
 // long all of it takes, or soon after ctx is done.
-func (c *session) write(ctx context.Context) error {
-	if _, plain := c.conn.(*net.TCPConn); !plain {
-		return c.writePieces(ctx)
+func (s *sender) write(ctx context.Context) error {
+	s.writing.Lock()
+	err := s.writeAll(ctx)
+	s.writing.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.drain()
+}
+
+// writeAll writes s.out. writing is held.
+func (s *sender) writeAll(ctx context.Context) error {
+	if _, plain := s.conn.(*net.TCPConn); !plain {
+		return s.writePieces(ctx)
 	}
 	for {
-		if err := c.extend(ctx); err != nil {
+		if err := s.extend(ctx); err != nil {
 			return err
 		}
-		acks := c.door.acks.Load()
-		n, err := c.out.WriteTo(c.conn)
+		acks := s.acks.Load()
+		n, err := s.out.WriteTo(s.conn)
 		if err == nil {
-			return c.conn.SetWriteDeadline(time.Time{}) // listen may write at any time later
+			return s.conn.SetWriteDeadline(time.Time{}) // words may follow at any time later
 		}
-		moved := n > 0 || acks != c.door.acks.Load()
-		if !moved || ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.unread() {
+		moved := n > 0 || acks != s.acks.Load()
+		if !moved || ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded) || s.unread() {
 			return err
 		}
 	}
 }
 
-// writePieces is write for TLS, where a write that has timed out cannot be
+// writePieces is writeAll for TLS, where a write that has timed out cannot be
 // taken up again.
-func (c *session) writePieces(ctx context.Context) error {
+func (s *sender) writePieces(ctx context.Context) error {
 	const piece = 32 << 10
-	for len(c.out) > 0 {
-		b := c.out[0]
+	for len(s.out) > 0 {
+		b := s.out[0]
 		n := min(len(b), piece)
-		if err := c.extend(ctx); err != nil {
+		if err := s.extend(ctx); err != nil {
 			return err
 		}
-		if _, err := c.conn.Write(b[:n]); err != nil {
+		if _, err := s.conn.Write(b[:n]); err != nil {
 			return err
 		}
-		if c.out[0] = b[n:]; n == len(b) {
-			c.out = c.out[1:]
+		if s.out[0] = b[n:]; n == len(b) {
+			s.out = s.out[1:]
 		}
 	}
-	return c.conn.SetWriteDeadline(time.Time{})
+	return s.conn.SetWriteDeadline(time.Time{})
 }
 
 // extend gives the next write its time, a short one once ctx is done.
-func (c *session) extend(ctx context.Context) error {
+func (s *sender) extend(ctx context.Context) error {
 	if ctx.Err() == nil {
 		begin := time.Now()
-		if !c.watch.over.IsZero() && c.watch.acks == c.door.acks.Load() {
-			begin = c.watch.over
+		if !s.watch.over.IsZero() && s.watch.acks == s.acks.Load() {
+			begin = s.watch.over
 		}
-		if err := c.conn.SetWriteDeadline(begin.Add(c.timeout)); err != nil {
+		if err := s.conn.SetWriteDeadline(begin.Add(s.timeout)); err != nil {
 			return err
 		}
 	}
 	if ctx.Err() != nil { // also if that happened between the two
-		return c.conn.SetWriteDeadline(time.Now().Add(linger / 2))
+		return s.conn.SetWriteDeadline(time.Now().Add(linger / 2))
 	}
 	return nil
 }
 
-// watch tells from the acknowledgements (§5.4.3) when a server has stopped
-// reading, which the kernel's buffers on both sides hide for seconds. Servers
-// that acknowledge never, or once, are not watched; those with a window of
-// their own are measured by it.
-type watch struct {
-	acks     uint32
-	unacked  int       // bytes sent since the last acknowledgement was noticed; the sender adds to it
-	interval int       // the most that was sent between two
-	over     time.Time // since when unacked is more than a server that reads leaves open
-}
-
-// stalled takes the acknowledgements so far.
-func (w *watch) stalled(acks uint32, now time.Time, timeout time.Duration) bool {
-	switch {
-	case acks != w.acks:
-		if w.acks > 0 {
-			w.interval = max(w.interval, w.unacked, windowSize)
-		}
-		w.acks, w.unacked, w.over = acks, 0, time.Time{}
-		return false
-	case w.interval == 0 || w.unacked < 2*w.interval:
-		return false
-	case w.over.IsZero():
-		w.over = now
+// say sends whole messages, which may be from any goroutine. It does not wait
+// for media that is being written: then the words follow that.
+func (s *sender) say(words []byte) error {
+	if len(words) == 0 {
+		return nil
 	}
-	return now.Sub(w.over) >= timeout
+	s.mu.Lock()
+	s.waiting = append(s.waiting, words...)
+	n := len(s.waiting)
+	s.mu.Unlock()
+	if n > maxWaiting {
+		return errFlood
+	}
+	return s.drain()
 }
 
-// errStalled is the end of a session whose server took nothing any more.
+// drain writes the words that wait, unless somebody is writing who will.
+func (s *sender) drain() error {
+	for s.pending() && s.writing.TryLock() {
+		s.mu.Lock()
+		words := s.waiting
+		s.waiting = nil
+		s.mu.Unlock()
+		_, err := s.conn.Write(words)
+		s.writing.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sender) pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting) > 0
+}
+
+// leave says the last words and gives the other side a moment to close the
+// connection, which ends whoever reads from it.
+func (s *sender) leave(words []byte) {
+	_ = s.conn.SetDeadline(time.Now().Add(linger))
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if len(s.out) > 0 { // a message is cut short: nothing can follow it
+		_ = s.conn.Close()
+		return
+	}
+	if _, err := s.conn.Write(words); err != nil {
+		_ = s.conn.Close()
+		return
+	}
+	if h, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = h.CloseWrite()
+	}
+}
+
+// errStalled is the end of a session whose other side took nothing any more.
 var errStalled = errors.New("the server does not take data")
 
 // stalled makes errStalled of the kernel's word for it (TCP_USER_TIMEOUT),

@@ -23,8 +23,8 @@ func TestAPanicEndsTheSessionAlone(t *testing.T) {
 			here, there := net.Pipe()
 			defer there.Close()
 			c := &session{
-				conn: here, timeout: time.Minute, progress: new(media.Progress),
-				door: newDoor(target{key: "s3cret"}, false),
+				sender: sender{conn: here, timeout: time.Minute},
+				door:   newDoor(target{key: "s3cret"}, 0, Spec{}.extras),
 			}
 			c.door.said = nil
 			c.door.greeted = handshakeIn
@@ -50,7 +50,7 @@ func TestAPanicEndsTheSessionAlone(t *testing.T) {
 }
 
 func TestAPanicDoesNotQuoteTheStreamKey(t *testing.T) {
-	d := newDoor(target{key: "s3cret", secretText: secretsOf("s3cret")}, false)
+	d := newDoor(target{key: "s3cret", secretText: secretsOf("s3cret")}, 0, Spec{}.extras)
 	err := d.guard(func() error { panic("cannot parse s3cret\n") })
 	p, ok := errors.AsType[*media.PanicError](err)
 	if !ok || strings.Contains(err.Error(), "s3cret") || p.Value != "cannot parse ***" {

@@ -40,6 +40,17 @@ type wire struct {
 	streams map[byte]*received
 	lengths map[byte]int
 	wide    map[byte]bool
+
+	read, acked, window int // bytes
+}
+
+// due tells whether an acknowledgement is.
+func (w *wire) due() bool {
+	if w.window == 0 || w.read-w.acked < w.window {
+		return false
+	}
+	w.acked = w.read
+	return true
 }
 
 func newWire(r io.Reader) *wire {
@@ -52,6 +63,7 @@ func newWire(r io.Reader) *wire {
 func (w *wire) take(n int) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(w.r, b)
+	w.read += n
 	return b, err
 }
 
@@ -92,18 +104,30 @@ func (w *wire) next() (received, error) {
 		if len(m.body) < w.lengths[id] {
 			continue
 		}
-		if m.kind == typeChunkSize {
+		switch m.kind {
+		case typeChunkSize:
 			w.size = int(binary.BigEndian.Uint32(m.body))
+		case typeWindow:
+			w.window = int(binary.BigEndian.Uint32(m.body))
 		}
 		return *m, nil
 	}
 }
 
-// peer is the server's side of one connection.
+// peer is the server's side of one connection. It acknowledges as it is asked to.
 type peer struct {
 	net.Conn
 	*wire
 	over <-chan struct{} // closed when the test ends
+}
+
+func (p peer) next() (received, error) {
+	m, err := p.wire.next()
+	if err == nil && p.due() {
+		body := binary.BigEndian.AppendUint32(nil, uint32(p.read))
+		_, err = p.Write(appendMessage(nil, streamControl, defaultChunkSize, message{kind: typeAck, body: body}))
+	}
+	return m, err
 }
 
 // say writes a command.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,16 +19,11 @@ const linger = time.Second
 
 // session is one publication.
 type session struct {
-	conn         net.Conn
-	timeout      time.Duration
+	sender
 	door         *door
-	progress     *media.Progress
-	video, audio *media.Track // as in the newest units
-
-	batch batch
-	out   net.Buffers // what a write has left of the batch
-	lost  uint64      // units not reported yet
-	watch watch
+	proof        proof
+	video, audio *media.Track           // as in the newest units
+	move         atomic.Pointer[string] // tcUrl to move to, once the server asked for it
 }
 
 // publish talks to the server until it takes media.
@@ -46,6 +41,7 @@ func (c *session) publish(ctx context.Context) error {
 			return err
 		}
 		if c.door.phase == publishing {
+			c.batch.stream, c.batch.script = c.door.stream, setDataFrame
 			return c.conn.SetDeadline(time.Time{})
 		}
 		n, err := c.conn.Read(buf)
@@ -91,13 +87,17 @@ func closed(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// answer sends what the door has to say.
+// answer sends what the door has to say, and passes on what it has learnt.
 func (c *session) answer() error {
-	if len(c.door.reply) == 0 {
-		return nil
-	}
-	_, err := c.conn.Write(c.door.reply)
+	err := c.say(c.door.reply)
 	c.door.reply = c.door.reply[:0]
+	if c.door.moveTo != nil {
+		c.move.Store(c.door.moveTo)
+	}
+	if n := uint32(c.door.acks); n != c.acks.Load() {
+		c.acks.Store(n)
+		c.proof.acknowledged()
+	}
 	return err
 }
 
@@ -124,22 +124,5 @@ func (c *session) listen() (err error) {
 		default:
 			return stalled(err)
 		}
-	}
-}
-
-// leave ends the publication as the protocol wants it and gives the server a
-// moment to close the connection, which ends listen.
-func (c *session) leave() {
-	_ = c.conn.SetDeadline(time.Now().Add(linger))
-	if len(c.out) > 0 { // a message is cut short: nothing can follow it
-		_ = c.conn.Close()
-		return
-	}
-	if _, err := c.conn.Write(c.door.appendGoodbye(nil)); err != nil {
-		_ = c.conn.Close()
-		return
-	}
-	if h, ok := c.conn.(interface{ CloseWrite() error }); ok {
-		_ = h.CloseWrite()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"camrelay/media"
+	"camrelay/media/flv"
 )
 
 // Spec is the wanted push. It is comparable.
@@ -33,12 +34,46 @@ type Spec struct {
 	Agent   string        // name and version of this program; camrelay if empty
 	Timeout time.Duration // for connecting, for publishing, and without progress; 10 s if 0
 
+	// User and Password answer servers that ask for them by a challenge (authmod
+	// adobe and llnw). Those in the URL, user:password@host, are taken if User is
+	// empty.
+	User     string
+	Password media.Secret
+
 	NoVideo, NoAudio bool // leave the tracks of a kind out
+
+	Enhanced   Enhanced // how H.265 and Opus are sent
+	LegacyHEVC bool     // send H.265 by codec id 12 where Enhanced RTMP is not to be used
 
 	// Of rtmps:
 	Insecure    bool   // take any certificate
 	Fingerprint string // SHA-256 of the server's certificate in hex, colons allowed: take this one alone
 	CA          string // PEM of the authorities to trust; those of the system if empty
+}
+
+// Enhanced says whether codecs go by FourCC (Enhanced RTMP).
+type Enhanced string
+
+// The choices. Anything else means EnhancedAuto.
+const (
+	EnhancedAuto  Enhanced = "auto"  // if the server offers it
+	EnhancedForce Enhanced = "force" // H.265 without its offer
+	EnhancedOff   Enhanced = "off"   // never
+)
+
+// extras returns what is sent to a server with this offer.
+func (s Spec) extras(offered flv.Extras) flv.Extras {
+	switch s.Enhanced {
+	case EnhancedOff:
+		offered = 0
+	case EnhancedForce:
+		offered |= flv.EnhancedHEVC
+	case EnhancedAuto:
+	}
+	if s.LegacyHEVC {
+		offered |= flv.LegacyHEVC
+	}
+	return offered
 }
 
 const defaultTimeout = 10 * time.Second
@@ -54,6 +89,10 @@ type target struct {
 	url        string // tcUrl
 	app, key   string
 	agent      string
+	user       string
+	password   media.Secret
+	auth       string   // answer to a challenge, behind the application's name
+	tried      int      // answers given
 	secretText []string // what must not be shown
 }
 
@@ -66,28 +105,25 @@ func (s Spec) parse() (target, error) {
 	if err != nil || u.Hostname() == "" || u.Scheme != "rtmp" && u.Scheme != "rtmps" {
 		return target{}, unsupported(badURL)
 	}
-	if u.User != nil {
-		return target{}, unsupported("a user in the URL is not supported: put it into the query if the server reads it there")
+	t := target{tls: u.Scheme == "rtmps", host: u.Hostname(), agent: s.Agent, user: s.User, password: s.Password}
+	if t.user == "" && u.User != nil {
+		t.user = u.User.Username()
+		p, _ := u.User.Password()
+		t.password = media.Secret(p)
 	}
-	t := target{tls: u.Scheme == "rtmps", host: u.Hostname(), agent: s.Agent}
 	if t.agent == "" {
 		t.agent = "camrelay"
 	}
-	port := u.Port()
-	switch {
-	case port != "":
-	case t.tls:
-		port = "443"
-	default:
-		port = "1935"
-	}
-	t.address = net.JoinHostPort(t.host, port)
+	t.address = net.JoinHostPort(t.host, portOf(u))
 	t.app, t.key = s.split(u)
 	if t.app == "" || t.key == "" || len(t.app) > maxName || len(t.key) > maxName {
 		return target{}, unsupported(badURL)
 	}
 	t.url = u.Scheme + "://" + u.Host + "/" + t.app
 	t.secretText = secretsOf(t.key)
+	if p := t.password.Reveal(); p != "" {
+		t.secretText = append(t.secretText, p, url.QueryEscape(p))
+	}
 	return t, nil
 }
 

@@ -43,7 +43,7 @@ func TestWhereAPushGoes(t *testing.T) {
 		"no path":                {Spec{URL: "rtmp://h", Key: "k"}, "", "", "", ""},
 		"another protocol":       {Spec{URL: "http://h/a/k"}, "", "", "", ""},
 		"no host":                {Spec{URL: "rtmp:///a/k"}, "", "", "", ""},
-		"a user":                 {Spec{URL: "rtmp://u:p@h/a/k"}, "", "", "", ""},
+		"a user":                 {Spec{URL: "rtmp://u:p@h/a/k"}, "h:1935", "rtmp://h/a", "a", "k"},
 		"what is not a URL":      {Spec{URL: "rtmp://h/a/k%zz"}, "", "", "", ""},
 		"a key of 5000 bytes":    {Spec{URL: "rtmp://h/a", Key: media.Secret(strings.Repeat("k", 5000))}, "", "", "", ""},
 		"a control character":    {Spec{URL: "rtmp://h/a/k\n"}, "", "", "", ""},

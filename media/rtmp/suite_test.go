@@ -138,12 +138,26 @@ func TestAnIdlePushAnswers(t *testing.T) {
 	defer s.Close()
 	s.SetTracks(clip.Tracks)
 	s.Units.Append(clip.Units(2)...)
-	resume, pong := make(chan struct{}), make(chan error, 1)
+	began, resume, pong := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	address := serve(t, func(p peer) {
 		if p.accept() != nil {
 			return
 		}
-		<-resume
+		for n := 0; n < 3; { // sequence header, two pictures
+			m, err := p.next()
+			if err != nil {
+				return
+			}
+			if m.kind == byte(flv.Video) {
+				n++
+			}
+		}
+		close(began)
+		select {
+		case <-resume:
+		case <-p.over:
+			return
+		}
 		ping := message{kind: typeUserControl, body: []byte{0, 6, 0, 0, 0, 1}}
 		_, err := p.Write(appendMessage(nil, streamControl, 128, ping))
 		for err == nil {
@@ -156,7 +170,7 @@ func TestAnIdlePushAnswers(t *testing.T) {
 		pong <- err
 	})
 	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: 200 * time.Millisecond}, s)
-	r.await(t)
+	<-began
 	<-time.After(500 * time.Millisecond)
 	close(resume)
 	if err := <-pong; err != nil {
@@ -183,7 +197,7 @@ func TestWhatRTMPCannotCarry(t *testing.T) {
 			s.SetTracks([]*media.Track{mjpeg})
 			return s
 		}(), "MJPEG cannot be carried by FLV"},
-		"H.265 to a server that does not know it": {play(t, hevc, true), "does not announce it"},
+		"H.265 to a server that does not know it": {play(t, hevc, true), "has not offered H.265"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := push(t, Spec{URL: "rtmp://" + address + "/live/key"}, tc.stream).ended(t)
