@@ -5,10 +5,11 @@
 //	Peek       what one packet holds, for the packet log; no state, no allocation
 //	Decoder    packets of one track → access units
 //	Assembler  packets of all tracks → units, parameter sets and times included
+//	JPEG       packets of an MJPEG track → JPEG files
 //
-// A Decoder and an Assembler belong to one goroutine at a time. What they
-// return aliases the packets that they were given, which therefore must never
-// be written again; only fragmented NAL units are copied, once.
+// A Decoder, an Assembler and a JPEG belong to one goroutine at a time. What the
+// first two return aliases the packets that they were given, which therefore must
+// never be written again; only fragmented NAL units are copied, once.
 //
 // # Why
 //
