@@ -1,9 +1,10 @@
 // Package fmp4 writes units as fragmented MP4: one init segment per set of
 // tracks and fragments (moof + mdat) that hold samples of all of them. It
 // knows no playlist, opens no file and never copies media: a fragment is a list
-// of slices, most of them those of the units.
+// of slices, most of them those of the units. A Still is one key picture as a
+// file of its own.
 //
-// A Muxer belongs to one goroutine at a time; Init and Check are pure.
+// A Muxer belongs to one goroutine at a time; Init, Check and Still are pure.
 //
 // # Why
 //
