@@ -5,6 +5,7 @@ package srt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -29,6 +30,14 @@ type port struct {
 	known  []netip.AddrPort // listeners that have seen it
 }
 
+// any is the port at every address of its family.
+func (p *port) any() netip.AddrPort {
+	if p.v6 {
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), p.number)
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), p.number)
+}
+
 // bind binds l to a port for a connection to the given listener. release gives
 // the port back once l is closed.
 func (c *Caller) bind(l *link, to netip.AddrPort) (release func()) {
@@ -43,8 +52,8 @@ func (c *Caller) bind(l *link, to netip.AddrPort) (release func()) {
 	} else {
 		p = &port{v6: to.Addr().Is6()}
 	}
-	number, ok := l.bind(to.Addr(), p.number)
-	if !ok {
+	number, err := l.bind(p.any(), false)
+	if err != nil {
 		return func() {} // libsrt binds it as it connects
 	}
 	if i < 0 {
@@ -88,5 +97,5 @@ func (c *Caller) dial(ctx context.Context, spec Spec) (l *link, hangUp func(), e
 			break
 		}
 	}
-	return nil, nil, err
+	return nil, nil, fmt.Errorf("cannot connect: %w", err)
 }

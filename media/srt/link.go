@@ -4,24 +4,33 @@ package srt
 
 /*
 #cgo LDFLAGS: -lsrt
+#cgo noescape connect_to
+#cgo nocallback connect_to
+#cgo noescape bind_to
+#cgo nocallback bind_to
+#cgo noescape send_message
+#cgo nocallback send_message
+#cgo noescape measure
+#cgo nocallback measure
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 #include <srt/srt.h>
 
-// address fills in a socket address from an IP address of n bytes, NULL for any.
+// address fills in a socket address from an IP address of n bytes.
 static int address(struct sockaddr_storage *a, const void *ip, int n, uint16_t port) {
 	memset(a, 0, sizeof *a);
 	if (n == 4) {
 		struct sockaddr_in *v4 = (struct sockaddr_in *)a;
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(port);
-		if (ip) memcpy(&v4->sin_addr, ip, 4);
+		memcpy(&v4->sin_addr, ip, 4);
 		return sizeof *v4;
 	}
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
 	v6->sin6_family = AF_INET6;
 	v6->sin6_port = htons(port);
-	if (ip) memcpy(&v6->sin6_addr, ip, 16);
+	memcpy(&v6->sin6_addr, ip, 16);
 	return sizeof *v6;
 }
 
@@ -31,14 +40,36 @@ static int connect_to(SRTSOCKET s, const void *ip, int n, uint16_t port) {
 	return srt_connect(s, (struct sockaddr *)&a, len);
 }
 
-// bind_to binds to a port of any address, 0 for any port, and returns the port
-// or -1.
-static int bind_to(SRTSOCKET s, int n, uint16_t port) {
+// bind_to binds to a port, 0 for any, and returns it, or the number of the
+// system's error negated.
+static int bind_to(SRTSOCKET s, const void *ip, int n, uint16_t port) {
 	struct sockaddr_storage a;
-	int len = address(&a, NULL, n, port);
+	int len = address(&a, ip, n, port), err = 0;
 	if (srt_bind(s, (struct sockaddr *)&a, len) == SRT_ERROR ||
-		srt_getsockname(s, (struct sockaddr *)&a, &len) == SRT_ERROR) return -1;
+		srt_getsockname(s, (struct sockaddr *)&a, &len) == SRT_ERROR) {
+		if (srt_getlasterror(&err) == SRT_EBINDCONFLICT) err = EADDRINUSE;
+		return err > 0 ? -err : -EINVAL;
+	}
 	return ntohs(n == 4 ? ((struct sockaddr_in *)&a)->sin_port : ((struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+// send_message returns 1 if libsrt has taken the message, 0 if it has no room,
+// else -1.
+static int send_message(SRTSOCKET s, const void *b, int n) {
+	if (srt_sendmsg2(s, b, n, NULL) != SRT_ERROR) return 1;
+	return srt_getlasterror(NULL) == SRT_EASYNCSND ? 0 : -1;
+}
+
+struct figures { double rtt; int retransmitted, dropped, latency; };
+
+static int measure(SRTSOCKET s, struct figures *f) {
+	SRT_TRACEBSTATS t;
+	if (srt_bstats(s, &t, 1) == SRT_ERROR) return SRT_ERROR;
+	f->rtt = t.msRTT;
+	f->retransmitted = t.pktRetransTotal;
+	f->dropped = t.pktSndDropTotal;
+	f->latency = t.msSndTsbPdDelay;
+	return 0;
 }
 */
 import "C"
@@ -49,6 +80,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -62,20 +94,21 @@ const minimum = 0x010501
 
 // CheckLibrary tells whether the libsrt at hand is recent enough.
 func CheckLibrary() error {
-	if v := uint32(C.srt_getversion()); v < minimum {
-		return fmt.Errorf("libsrt %d.%d.%d is older than 1.5.1", v>>16, v>>8&0xff, v&0xff)
+	if C.srt_getversion() < minimum {
+		return fmt.Errorf("libsrt %s is older than 1.5.1", Version())
 	}
 	return nil
 }
 
-var (
-	errFull = errors.New("the send buffer is full")
-	errLost = media.EndedBy(media.ErrPeerClosed, "the upstream closed the connection or stopped answering")
-)
+// Version returns the version of libsrt, for example "1.5.1".
+func Version() string {
+	v := uint32(C.srt_getversion())
+	return fmt.Sprintf("%d.%d.%d", v>>16, v>>8&0xff, v&0xff)
+}
 
 // link is one SRT connection. None of its methods waits, except dial.
 type link struct {
-	sock *srtgo.SrtSocket
+	sock *srtgo.SrtSocket // nil if it was accepted
 	id   C.SRTSOCKET
 }
 
@@ -97,24 +130,42 @@ func newLink(options map[string]string) (*link, error) {
 	return l, nil
 }
 
-// close gives the socket up. Its finalizer would do it in the midst of things.
+// close gives the socket up. srtgo's finalizer would do it in the midst of things.
 func (l *link) close() {
+	if l.sock == nil {
+		C.srt_close(l.id)
+		return
+	}
 	l.sock.Close()
 	runtime.KeepAlive(l.sock)
 }
 
-// bind binds to a local port, 0 for any, and returns it.
-func (l *link) bind(to netip.Addr, port uint16) (uint16, bool) {
-	n := C.int(to.BitLen() / 8)
-	if n == 16 && l.sock.SetSockOptInt(C.SRTO_IPV6ONLY, 1) != nil {
-		return 0, false
+// bind binds to a local address and returns its port, which is any one if that
+// of the address is 0. dual lets the IPv6 socket take IPv4 too.
+func (l *link) bind(at netip.AddrPort, dual bool) (uint16, error) {
+	ip := at.Addr().AsSlice()
+	if at.Addr().Is6() {
+		only := 1
+		if dual {
+			only = 0
+		}
+		if err := l.sock.SetSockOptInt(C.SRTO_IPV6ONLY, only); err != nil {
+			return 0, err
+		}
 	}
-	got := C.bind_to(l.id, n, C.uint16_t(port))
-	return uint16(got), got > 0
+	got := C.bind_to(l.id, unsafe.Pointer(&ip[0]), C.int(len(ip)), C.uint16_t(at.Port()))
+	if got < 0 {
+		return 0, syscall.Errno(-got)
+	}
+	return uint16(got), nil
 }
 
-// look is how often the state of a connection that begins is looked at.
+// look is how often a state is looked at that is about to change.
 const look = 10 * time.Millisecond
+
+// doubts is how often a connection is looked at that is broken without a reason:
+// so it looks, too, for a moment between connecting and being connected.
+const doubts = 30
 
 // dial connects. It takes at most connectTimeout, and ends with ctx.
 func (l *link) dial(ctx context.Context, to netip.AddrPort) error {
@@ -124,13 +175,15 @@ func (l *link) dial(ctx context.Context, to netip.AddrPort) error {
 	}
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for {
+	for broken := 0; ; {
 		switch C.srt_getsockstate(l.id) {
 		case C.SRTS_CONNECTED:
 			return nil
 		case C.SRTS_OPENED, C.SRTS_CONNECTING:
 		default:
-			return l.rejection()
+			if broken++; broken > doubts || C.srt_getrejectreason(l.id) != 0 {
+				return l.rejection()
+			}
 		}
 		select {
 		case <-tick.C:
@@ -152,16 +205,16 @@ func (l *link) alive() bool { return C.srt_getsockstate(l.id) == C.SRTS_CONNECTE
 // write hands one message to libsrt: errFull if it has no room, errLost if the
 // connection has ended.
 func (l *link) write(msg []byte) error {
-	_, err := l.sock.Write(msg)
-	switch {
-	case err == nil:
+	switch C.send_message(l.id, unsafe.Pointer(&msg[0]), C.int(len(msg))) {
+	case 1:
 		return nil
-	case errors.Is(err, error(srtgo.EAsyncSND)):
+	case 0:
 		return errFull
-	case !l.alive():
+	}
+	if !l.alive() {
 		return errLost
 	}
-	return fmt.Errorf("cannot send: %w", err)
+	return errors.New("libsrt refuses a message")
 }
 
 // queued returns how many messages the peer has not acknowledged yet, and the
@@ -182,13 +235,13 @@ type quality struct {
 
 // quality returns the figures since the connection began.
 func (l *link) quality() (quality, error) {
-	st, err := l.sock.Stats()
-	if err != nil {
+	var f C.struct_figures
+	if C.measure(l.id, &f) < 0 {
 		return quality{}, errLost
 	}
 	return quality{
-		rtt:           time.Duration(st.MsRTT * float64(time.Millisecond)).Round(time.Microsecond),
-		retransmitted: st.PktRetransTotal, dropped: st.PktSndDropTotal,
-		latency: time.Duration(st.MsSndTsbPdDelay) * time.Millisecond,
+		rtt:           time.Duration(float64(f.rtt) * float64(time.Millisecond)).Round(time.Microsecond),
+		retransmitted: int(f.retransmitted), dropped: int(f.dropped),
+		latency: time.Duration(f.latency) * time.Millisecond,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package srt
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestValidate(t *testing.T) {
 			s.Latency, s.Timeout = time.Minute, time.Hour
 		}, nil},
 		{"no port", func(s *Spec) { s.Port = 0 }, []string{"port"}},
+		{"a host is not needed to listen", func(s *Spec) { s.Host, s.Listen = "", true }, nil},
 		{"no host", func(s *Spec) { s.Host = "" }, []string{"host"}},
 		{"streamid too long", func(s *Spec) { s.StreamID = long[:513] }, []string{"streamid has 513 bytes"}},
 		{"passphrase too short", func(s *Spec) { s.Passphrase = long[:9] }, []string{"passphrase has 9 bytes"}},
@@ -84,8 +86,18 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: got %v, %v", host, got, err)
 		}
 	}
-	if _, err := (Spec{Host: "no-such-host.invalid", Port: 9000}).resolve(t.Context()); err == nil {
-		t.Error("found a host that cannot be")
+	_, err := Spec{Host: "no-such-host.invalid", Port: 9000}.resolve(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no-such-host.invalid") {
+		t.Errorf("a host that cannot be: %v", err)
+	}
+	for want, err := range map[string]error{
+		"no such host: ingest": &net.DNSError{Name: "ingest", IsNotFound: true},
+		"the name server does not answer when asked for ingest":     &net.DNSError{Name: "ingest", IsTimeout: true},
+		"cannot resolve the host: lookup ingest: server misbehaves": &net.DNSError{Name: "ingest", Err: "server misbehaves"},
+	} {
+		if got := unresolved(err).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -94,19 +106,37 @@ func TestRejected(t *testing.T) {
 		class media.Class
 		text  string
 	}{
-		0:    {media.ClassNetwork, "no answer"},
+		0:    {media.ClassNetwork, "closes it at once"},
 		5:    {media.ClassBusy, "no room"},
-		10:   {media.ClassCredentials, "another passphrase"},
+		10:   {media.ClassCredentials, "wrong passphrase"},
 		11:   {media.ClassCredentials, "passphrase"},
 		16:   {media.ClassNetwork, "no answer"},
 		1403: {media.ClassCredentials, "refuses this streamid"},
 		1409: {media.ClassBusy, "already"},
 		1505: {media.ClassUnsupported, "version"},
-		2000: {media.ClassNetwork, "words of libsrt (reason 2000)"},
+		1404: {media.ClassCredentials, "does not know this streamid"},
+		1777: {media.ClassNetwork, "words of libsrt (reason 1777)"},
+		2000: {media.ClassNetwork, "a code of its own (reason 2000)"},
 	} {
 		err := rejected(code, "words of libsrt")
 		if media.ClassOf(err) != want.class || !strings.Contains(err.Error(), want.text) {
 			t.Errorf("%d: %v, class %s", code, err, media.ClassOf(err))
+		}
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	long := media.Secret(strings.Repeat("s", 80))
+	for want, c := range map[string]Config{
+		"":                        {Listen: ":8890", Passphrase: long[:20], PBKeyLen: 24, Latency: time.Second},
+		"passphrase has 80 bytes": {Passphrase: long},
+		"pbkeylen is 17":          {PBKeyLen: 17},
+		"latency":                 {Latency: -time.Second},
+		"limits":                  {MaxConns: -1},
+	} {
+		err := c.Validate()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 }
