@@ -46,7 +46,7 @@ func (c *cameras) run(ctx context.Context, name string, spec cameraSpec) {
 	info := session.Info{
 		Kind: session.Pull, Protocol: "rtsp", Path: name, URL: media.RedactURL(spec.URL), Remote: remoteOf(spec.URL),
 	}
-	meter := &path.Stream().Meter
+	meter := path.Stream().Meter
 	returned := func(ctx context.Context) bool { return camera.AwaitReturn(ctx, spec.Spec) }
 	// Its only error is that of ctx.
 	_ = path.Pull(ctx, supervise.Policy{Dials: c.dials, Returned: returned, Log: log},

@@ -18,6 +18,9 @@ type Recipe[T any] struct {
 	// more entries, appended to out. It is called from one goroutine. If it
 	// panics, the log ends with a *media.PanicError for those who read it.
 	New func() func(u *media.Unit, out []T) []T
+	// Close frees what New and its function hold: it is called once, after the
+	// last unit or a panic, from the same goroutine. nil if there is nothing.
+	Close func()
 }
 
 type derivation[T any] struct {
@@ -42,7 +45,7 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 		s.loops.Go(func() {
 			defer close(d.done)
 			defer units.Close()
-			err := mux(ctx, units, d.log, r.New)
+			err := mux(ctx, units, d.log, &r)
 			s.mu.Lock()
 			s.unlist(r.Name, d) // whoever comes now gets a log that is fresh
 			s.mu.Unlock()
@@ -55,11 +58,12 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 
 // mux feeds out until the stream ends, ctx is done or the muxer panics, and
 // returns how out is to end.
-func mux[T any](
-	ctx context.Context, units *Reader[*media.Unit], out *Log[T], start func() func(*media.Unit, []T) []T,
-) (err error) {
+func mux[T any](ctx context.Context, units *Reader[*media.Unit], out *Log[T], r *Recipe[T]) (err error) {
 	defer media.Contain(&err)
-	step := start()
+	if r.Close != nil {
+		defer r.Close()
+	}
+	step := r.New()
 	var in [64]*media.Unit
 	var made []T
 	for {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"io"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type Log[T any] struct {
 	epoch     uint64    // counts how often the list was detached
 	readers   int
 	urgent    int
+	wanted    chan struct{} // closed by the next Reader; nil unless somebody waits for it
 }
 
 type entry[T any] struct {
@@ -167,6 +169,7 @@ func (l *Log[T]) fail(err error) {
 	l.mu.Lock()
 	if !l.closed {
 		l.closed, l.end = true, err
+		l.rouse()
 	}
 	head := l.detach()
 	l.mu.Unlock()
@@ -194,7 +197,19 @@ func (l *Log[T]) LastStart() (v T, ok bool) {
 func (l *Log[T]) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hasStart, l.hasPrev, l.floor = false, false, l.next
+	l.forget()
+}
+
+// forget is Forget with mu held.
+func (l *Log[T]) forget() { l.hasStart, l.hasPrev, l.floor = false, false, l.next }
+
+// rouse tells those who wait for a reader that there is one, or that there
+// will be none. mu is held.
+func (l *Log[T]) rouse() {
+	if l.wanted != nil {
+		close(l.wanted)
+		l.wanted = nil
+	}
 }
 
 // settled returns the start of Settled. There is one; mu is held.
@@ -212,6 +227,56 @@ func (l *Log[T]) settled(now time.Time) uint64 {
 			return at
 		}
 	}
+}
+
+// Err returns what readers get at the end of a log that has ended, nil before:
+// io.EOF, or why a derived log could not go on.
+func (l *Log[T]) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end
+}
+
+// AwaitReader returns nil once the log has a reader, io.EOF when it has ended,
+// and the error of ctx when that is done.
+func (l *Log[T]) AwaitReader(ctx context.Context) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		if l.readers > 0 || l.closed {
+			closed := l.closed
+			l.mu.Unlock()
+			if closed {
+				return io.EOF
+			}
+			return nil
+		}
+		if l.wanted == nil {
+			l.wanted = make(chan struct{})
+		}
+		wanted := l.wanted
+		l.mu.Unlock()
+		select {
+		case <-wanted:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Retire forgets, as Forget does, what a log without readers holds, and tells
+// whether it had none: its writer may stop then, and begin with what it likes
+// when there is a reader again.
+func (l *Log[T]) Retire() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readers > 0 {
+		return false
+	}
+	l.forget()
+	return true
 }
 
 // Readers returns the number of open readers.

@@ -36,6 +36,7 @@ func (l *Log[T]) Reader(name string, at Position) *Reader[T] {
 	}
 	l.readers++
 	l.urgent++
+	l.rouse()
 	return r
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,18 +31,20 @@ type Stream struct {
 	// has readers; a new reader finds the newest group of pictures soon after.
 	Units *Log[*media.Unit]
 	// Meter counts what arrives.
-	Meter Meter
+	Meter *Meter
 
-	name  string
-	video atomic.Bool // there is a video track
+	name   string
+	video  atomic.Bool // there is a video track
+	parent *Stream     // of a view; nil for a stream of its own
+	about  any         // a view's
 
 	mu      sync.Mutex // guards what follows
 	tracks  []*media.Track
 	clocks  map[int]Clock // by track ID
 	changed chan struct{} // closed and replaced when tracks change
 	closed  bool
-	derived map[string]any // name → *derivation[T]
-	loops   sync.WaitGroup // of the derivations
+	derived map[string]any // name → *derivation[T] or *viewing
+	loops   sync.WaitGroup // of the derivations and views
 }
 
 // NewStream returns an empty stream. name is the path under which viewers ask
@@ -51,7 +54,8 @@ func NewStream(name string) *Stream {
 	withLead := lim
 	withLead.Lead = lead
 	s := &Stream{
-		name: name,
+		name:  name,
+		Meter: &Meter{},
 		Packets: NewLog(withLead,
 			func(p media.Packets) int { return len(p.Wire) },
 			func(p media.Packets) bool { return p.Key }),
@@ -109,6 +113,9 @@ func (s *Stream) SetClock(trackID int, c Clock) {
 
 // Clock returns the newest relation of a track, false if its camera reports none.
 func (s *Stream) Clock(trackID int) (Clock, bool) {
+	if s.parent != nil {
+		return s.parent.Clock(trackID)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.clocks[trackID]
@@ -149,6 +156,9 @@ func Ready(tracks []*media.Track) bool {
 func (s *Stream) Forget() {
 	s.Packets.Forget()
 	s.Units.Forget()
+	for _, v := range s.views() {
+		v.Units.Forget()
+	}
 	s.Meter.Connect(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +174,17 @@ func (s *Stream) Closed() bool {
 
 // Close ends the stream: all readers get io.EOF after what is left, all
 // derived logs end too. It waits until their loops have returned.
+//
+// A view ends with its stream or its last user and is not to be closed.
 func (s *Stream) Close() {
+	if s.parent != nil {
+		panic("hub: internal error: Close of a view")
+	}
+	s.end(io.EOF)
+}
+
+// end ends the stream, its units with err, and what is derived from them.
+func (s *Stream) end(err error) {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
@@ -172,7 +192,9 @@ func (s *Stream) Close() {
 		s.changed = make(chan struct{})
 	}
 	s.mu.Unlock()
-	s.Packets.Close()
-	s.Units.Close()
+	if s.parent == nil {
+		s.Packets.Close()
+	}
+	s.Units.fail(err)
 	s.loops.Wait()
 }
