@@ -36,8 +36,8 @@ func (k Kind) String() string {
 // Codec names a coding format.
 type Codec uint8
 
-// The codecs that camrelay knows by name. Only H264, H265, AAC and Opus become
-// units; every other track passes through to RTSP viewers as packets.
+// The codecs that camrelay knows by name. What is not known by name, and MJPEG,
+// does not become units: it passes through to RTSP viewers as packets.
 const (
 	CodecUnknown Codec = iota
 	CodecH264
@@ -47,9 +47,11 @@ const (
 	CodecPCMA
 	CodecPCMU
 	CodecMJPEG
+	CodecG722 // ITU-T G.722 at 64 kbit/s
+	CodecL16  // 16-bit linear samples, big endian, channels interleaved (RFC 3551 §4.5.11)
 )
 
-var codecNames = [...]string{"unknown", "H264", "H265", "AAC", "Opus", "PCMA", "PCMU", "MJPEG"}
+var codecNames = [...]string{"unknown", "H264", "H265", "AAC", "Opus", "PCMA", "PCMU", "MJPEG", "G722", "L16"}
 
 // String returns the usual name of the codec, for people and for the API.
 func (c Codec) String() string {
@@ -87,7 +89,7 @@ type Track struct {
 	Reorder       bool // pictures may be displayed in another order than decoded (B-frames)
 
 	AudioConfig []byte // AudioSpecificConfig (ISO 14496-3 1.6.2.1) of AAC; nil otherwise
-	SampleRate  int    // Hz
+	SampleRate  int    // Hz; of G.722 16000 although ClockRate is 8000 (RFC 3551 §4.5.2)
 	Channels    int
 }
 
@@ -108,7 +110,7 @@ func (t *Track) Ready() bool {
 // HasUnits tells whether packets of this track are turned into units.
 func (t *Track) HasUnits() bool {
 	switch t.Codec {
-	case CodecH264, CodecH265, CodecAAC, CodecOpus:
+	case CodecH264, CodecH265, CodecAAC, CodecOpus, CodecPCMA, CodecPCMU, CodecG722, CodecL16:
 		return true
 	}
 	return false

@@ -117,6 +117,8 @@ func v3Track(t *media.Track) string {
 		return "MPEG-4 Audio"
 	case media.CodecPCMA, media.CodecPCMU:
 		return "G711"
+	case media.CodecL16:
+		return "LPCM"
 	case media.CodecMJPEG:
 		return "M-JPEG"
 	case media.CodecUnknown:

@@ -26,6 +26,7 @@ var codecs = map[string]media.Codec{
 	"H264": media.CodecH264, "H265": media.CodecH265, "HEVC": media.CodecH265,
 	"MPEG4-GENERIC": media.CodecAAC, "MP4A-LATM": media.CodecAAC, "OPUS": media.CodecOpus,
 	"PCMA": media.CodecPCMA, "PCMU": media.CodecPCMU, "JPEG": media.CodecMJPEG,
+	"G722": media.CodecG722, "L16": media.CodecL16,
 }
 
 // static holds the payload types of RFC 3551 §6 that cameras use without an
@@ -35,9 +36,9 @@ var static = map[uint8]struct {
 	rate     int
 	channels int
 }{
-	0: {media.CodecPCMU, 8000, 1}, 3: {rate: 8000}, 4: {rate: 8000}, 8: {media.CodecPCMA, 8000, 1}, 9: {rate: 8000},
-	10: {rate: 44100}, 11: {rate: 44100}, 14: {rate: 90000}, 18: {rate: 8000}, 26: {codec: media.CodecMJPEG, rate: 90000},
-	32: {rate: 90000}, 33: {rate: 90000}, 34: {rate: 90000},
+	0: {media.CodecPCMU, 8000, 1}, 3: {rate: 8000}, 4: {rate: 8000}, 8: {media.CodecPCMA, 8000, 1},
+	9: {media.CodecG722, 8000, 1}, 10: {media.CodecL16, 44100, 2}, 11: {media.CodecL16, 44100, 1}, 14: {rate: 90000},
+	18: {rate: 8000}, 26: {codec: media.CodecMJPEG, rate: 90000}, 32: {rate: 90000}, 33: {rate: 90000}, 34: {rate: 90000},
 }
 
 // describe turns what an SDP offers into tracks, whose IDs are their indices.
@@ -120,7 +121,9 @@ func parse(t media.Track) (*media.Track, error) {
 		if t.FMTP["sprop-stereo"] == "0" {
 			t.Channels = 1
 		}
-	case media.CodecUnknown, media.CodecPCMA, media.CodecPCMU, media.CodecMJPEG:
+	case media.CodecG722:
+		t.SampleRate = 16000 // the clock of its stamps is slower by an old mistake (RFC 3551 §4.5.2)
+	case media.CodecUnknown, media.CodecPCMA, media.CodecPCMU, media.CodecMJPEG, media.CodecL16:
 	}
 	return &t, nil
 }

@@ -25,6 +25,11 @@ func TestDescribe(t *testing.T) {
 			"static types without rtpmap", "m=video 0 RTP/AVP 26\nm=audio 0 RTP/AVP 8\n",
 			"video MJPEG 26 90000 ready @, audio PCMA 8 8000 ready 8000/1 @",
 		},
+		{
+			"sound in samples",
+			"m=audio 0 RTP/AVP 9\nm=audio 0 RTP/AVP 10\nm=audio 0 RTP/AVP 97\na=rtpmap:97 L16/16000\n",
+			"audio G722 9 8000 ready 16000/1 @, audio L16 10 44100 ready 44100/2 @, audio L16 97 16000 ready 16000/1 @",
+		},
 		{"no parameters at all", "m=video 0 RTP/AVP 96\na=rtpmap:96 h264/90000\n", "video H264 96 90000 @"},
 		{
 			"parameters with start codes and a comma too many",

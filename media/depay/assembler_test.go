@@ -85,3 +85,37 @@ func compare(t *testing.T, track *media.Track, sent, got []*media.Unit) {
 		}
 	}
 }
+
+// TestSoundInSamplesGetsUnits: beside video a unit of sound begins nothing,
+// alone each does; what is not known by name has no units.
+func TestSoundInSamplesGetsUnits(t *testing.T) {
+	pcma := &media.Track{ID: 0, Kind: media.KindAudio, Codec: media.CodecPCMA, ClockRate: 8000, Channels: 1}
+	h264 := &media.Track{ID: 1, Kind: media.KindVideo, Codec: media.CodecH264, ClockRate: 90000}
+	g726 := &media.Track{ID: 1, Kind: media.KindAudio, RTPMap: "G726-32/8000", ClockRate: 8000}
+	for _, tc := range []struct {
+		name   string
+		beside *media.Track
+		key    bool
+	}{{"alone", g726, true}, {"beside video", h264, false}} {
+		a, err := depay.NewAssembler([]*media.Track{pcma, tc.beside}, timeline.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []*media.Unit
+		for i := range byte(3) {
+			packet := append([]byte{0x80, 8, 0, i, 0, 0, i, 64 * i, 0, 0, 0, 0}, make([]byte, 320)...)
+			got = a.Packets(media.Packets{
+				Track: pcma, Wire: media.AppendWire(nil, 0, packet), N: 1,
+				Wall: begin.Add(time.Duration(i) * 40 * time.Millisecond),
+			}, got)
+		}
+		if len(got) != 3 {
+			t.Fatalf("%s: %d units of 3 packets", tc.name, len(got))
+		}
+		for i, u := range got {
+			if u.Key != tc.key || u.Gap || u.PTS-got[0].PTS != time.Duration(i)*40*time.Millisecond || len(u.Data[0]) != 320 {
+				t.Errorf("%s: unit %d at %v, key %v, gap %v, %d bytes", tc.name, i, u.PTS, u.Key, u.Gap, len(u.Data[0]))
+			}
+		}
+	}
+}

@@ -13,10 +13,29 @@ import (
 	"camrelay/media/codec"
 )
 
-// simple passes each payload on as one frame: Opus (RFC 7587).
-type simple struct{}
+// simple passes each payload on as one frame, cut to whole samples: Opus (RFC
+// 7587), G.711 and G.722 (RFC 3551 §4.5) in samples of one byte, L16 of two.
+type simple struct {
+	sample int // bytes of a sample of all channels
+}
 
-func (simple) payload(out []AU, h head, p []byte) ([]AU, error) {
+func newSimple(t *media.Track) simple {
+	s := simple{sample: 1}
+	switch t.Codec {
+	case media.CodecPCMA, media.CodecPCMU:
+		s.sample = max(1, t.Channels)
+	case media.CodecL16:
+		s.sample = 2 * max(1, t.Channels)
+	}
+	return s
+}
+
+func (s simple) payload(out []AU, h head, p []byte) ([]AU, error) {
+	n := len(p) - len(p)%s.sample
+	if n == 0 {
+		return out, errPayload
+	}
+	p = p[:n:n]
 	return append(out, AU{Data: [][]byte{p}, RTP: h.ts, Wall: h.arrival, Lost: h.hole}), nil
 }
 

@@ -153,3 +153,55 @@ func TestLATM(t *testing.T) {
 		t.Error("a track that is never configured must be refused")
 	}
 }
+
+func TestSamples(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		track   media.Track
+		packets []sent
+		want    string
+	}{
+		{
+			"each packet of G.711 is a frame",
+			media.Track{Codec: media.CodecPCMA, ClockRate: 8000, Channels: 1},
+			[]sent{{ts: 0, payload: "abc"}, {ts: 160, payload: "de", skip: 1}},
+			"0:abc 160:de! ",
+		},
+		{
+			"L16 of two channels is cut to whole samples",
+			media.Track{Codec: media.CodecL16, ClockRate: 44100, Channels: 2},
+			[]sent{{ts: 0, payload: "abcdefg"}, {ts: 1, payload: "abc"}, {ts: 2, payload: "hijk"}},
+			"0:abcd 2:hijk ",
+		},
+		{
+			"a track that names no channels has one",
+			media.Track{Codec: media.CodecL16, ClockRate: 8000},
+			[]sent{{ts: 0, payload: "abc"}},
+			"0:ab ",
+		},
+		{
+			"G.722 has a byte for each tick",
+			media.Track{Codec: media.CodecG722, ClockRate: 8000, Channels: 1},
+			[]sent{{ts: 9, payload: "abc"}},
+			"9:abc ",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.track.Kind = media.KindAudio
+			var b strings.Builder
+			for _, a := range decode(t, &tc.track, wire(tc.packets), true) {
+				b.WriteString(strconv.Itoa(int(a.RTP)) + ":" + string(a.Data[0]))
+				if a.Lost {
+					b.WriteByte('!')
+				}
+				b.WriteByte(' ')
+			}
+			if b.String() != tc.want {
+				t.Errorf("got %s, want %s", b.String(), tc.want)
+			}
+		})
+	}
+	if _, err := New(&media.Track{Kind: media.KindAudio, RTPMap: "G726-32/8000"}); err == nil {
+		t.Error("audio that is not known must stay packets")
+	}
+}

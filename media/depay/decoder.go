@@ -84,8 +84,8 @@ func New(t *media.Track) (*Decoder, error) {
 			return nil, fmt.Errorf("cannot decode track %d: %w", t.ID, err)
 		}
 		return &Decoder{assembly: a}, nil
-	case media.CodecOpus:
-		return &Decoder{assembly: &simple{}}, nil
+	case media.CodecOpus, media.CodecPCMA, media.CodecPCMU, media.CodecG722, media.CodecL16:
+		return &Decoder{assembly: newSimple(t)}, nil
 	}
 	return nil, fmt.Errorf("cannot decode track %d: no units of %s", t.ID, t.Codec)
 }

@@ -214,3 +214,39 @@ func FuzzPeek(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSamples: what comes out are the payloads, in whole samples.
+func FuzzSamples(f *testing.F) {
+	f.Add(pack([]sent{{ts: 1, payload: "abcdefg"}, {ts: 2, payload: "h", skip: 1}}), uint8(0), uint8(1))
+	f.Add(pack([]sent{{ts: 1, payload: "abcdefg"}, {ts: 2, payload: "hijkl"}}), uint8(3), uint8(2))
+	of := []media.Codec{media.CodecPCMA, media.CodecPCMU, media.CodecG722, media.CodecL16}
+	f.Fuzz(func(t *testing.T, b []byte, which, channels uint8) {
+		track := media.Track{
+			Kind: media.KindAudio, Codec: of[int(which)%len(of)], ClockRate: 8000, Channels: int(channels),
+		}
+		d, err := New(&track)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := d.assembly.(simple).sample
+		for _, p := range unpack(b) {
+			before := bytes.Clone(p)
+			aus, _ := d.Decode(nil, p, time.Unix(1, 0))
+			if len(aus) > 1 {
+				t.Fatalf("%d frames in one packet", len(aus))
+			}
+			for _, a := range aus {
+				n := len(a.Data[0])
+				if n == 0 || n%size != 0 || len(p)-12-n >= size || !bytes.Equal(a.Data[0], p[12:12+n]) {
+					t.Errorf("%d bytes in samples of %d came out of %d", n, size, len(p)-12)
+				}
+			}
+			if !bytes.Equal(before, p) {
+				t.Error("the packet was written to")
+			}
+		}
+		if aus := d.Flush(nil); len(aus) > 0 {
+			t.Error("something was held back")
+		}
+	})
+}
