@@ -48,6 +48,8 @@ type hlsSpec struct {
 type serverSpec struct {
 	rtsp config.RTSP
 	http config.HTTP
+	rtmp config.Listener
+	srt  config.SRT
 	api  apiSpec
 	hls  hlsSpec
 }
@@ -85,7 +87,7 @@ func planOf(cfg *config.Config, version string) plan {
 		pushes:  make(map[string]pushPlan),
 		named:   cfg.Cameras,
 		servers: serverSpec{
-			rtsp: cfg.RTSP, http: cfg.HTTP, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
+			rtsp: cfg.RTSP, http: cfg.HTTP, rtmp: cfg.RTMP, srt: cfg.SRT, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
 			hls: spec,
 		},
 		terminate: cfg.Terminate, hooks: cfg.Hooks,
@@ -166,6 +168,8 @@ func diff(from, to plan) []string {
 		{"RTSP", from.servers.rtsp.Listen, to.servers.rtsp.Listen},
 		{"RTSP over TLS", from.servers.rtsp.TLS.Listen, to.servers.rtsp.TLS.Listen},
 		{"HTTP", from.servers.http.Listen, to.servers.http.Listen},
+		{"RTMP", from.servers.rtmp.Listen, to.servers.rtmp.Listen},
+		{"SRT", from.servers.srt.Listen, to.servers.srt.Listen},
 		{"HTTPS", from.servers.http.TLS.Listen, to.servers.http.TLS.Listen},
 		{"API", fmt.Sprint(from.servers.api), fmt.Sprint(to.servers.api)},
 	} {

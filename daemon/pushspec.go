@@ -98,6 +98,7 @@ func targetOf(t config.Target, timeout time.Duration, version string) targetSpec
 	default:
 		spec.rtmp = rtmp.Spec{
 			URL: t.URL, App: t.App, Key: t.Key, Agent: "camrelay/" + version, Timeout: timeout,
+			User: t.Username, Password: t.Password, Enhanced: rtmp.Enhanced(t.Enhanced), LegacyHEVC: t.LegacyHEVC,
 			Insecure: t.TLS.Insecure, Fingerprint: t.TLS.Fingerprint, CA: t.TLS.CA,
 		}
 	}
@@ -108,6 +109,7 @@ func targetOf(t config.Target, timeout time.Duration, version string) targetSpec
 func srtOf(t config.Target, timeout time.Duration) srt.Spec {
 	spec := srt.Spec{
 		StreamID: t.StreamID, Passphrase: t.Passphrase, PBKeyLen: t.PBKeyLen, Latency: t.Latency, Timeout: timeout,
+		Listen: t.Mode == config.ModeListener,
 	}
 	if u, err := url.Parse(t.URL); err == nil { // config has parsed it before
 		spec.Host = u.Hostname()

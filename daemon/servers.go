@@ -25,6 +25,8 @@ type servers struct {
 	rtsps slot[config.RTSP]
 	http  slot[config.HTTP]
 	https slot[config.HTTP]
+	rtmp  slot[config.Listener]
+	srt   slot[config.SRT]
 	api   slot[apiSpec]
 	hls   slot[hlsSpec]
 
@@ -51,6 +53,12 @@ func newServers(d *daemon) *servers {
 	}
 	s.https = slot[config.HTTP]{
 		name: "https", open: s.openHTTPS, off: func(h config.HTTP) bool { return h.TLS.Listen == "" }, log: d.log,
+	}
+	s.rtmp = slot[config.Listener]{
+		name: "rtmp", open: s.openRTMP, off: func(l config.Listener) bool { return l.Listen == "" }, log: d.log,
+	}
+	s.srt = slot[config.SRT]{
+		name: "srt", open: s.openSRT, off: func(c config.SRT) bool { return c.Listen == "" }, log: d.log,
 	}
 	s.api = slot[apiSpec]{name: "api", open: s.openAPI, off: func(a apiSpec) bool { return a == apiSpec{} }, log: d.log}
 	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: d.log}
@@ -103,7 +111,7 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string
 	for _, err := range []error{
 		s.rtspCert.set(spec.rtsp.TLS), s.httpCert.set(spec.http.TLS),
 		s.rtsp.apply(ctx, plain), s.rtsps.apply(ctx, secure), s.http.apply(ctx, web), s.https.apply(ctx, webs),
-		s.api.apply(ctx, spec.api),
+		s.rtmp.apply(ctx, spec.rtmp), s.srt.apply(ctx, spec.srt), s.api.apply(ctx, spec.api),
 	} {
 		if err != nil {
 			problems = append(problems, err.Error())
@@ -112,6 +120,7 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string
 	}
 	for name, addr := range map[string]string{
 		"rtsp": spec.rtsp.Listen, "rtsps": spec.rtsp.TLS.Listen, "http": spec.http.Listen, "https": spec.http.TLS.Listen,
+		"rtmp": spec.rtmp.Listen, "srt": spec.srt.Listen,
 	} {
 		if addr == "" {
 			s.bound(name, "")
@@ -120,11 +129,15 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string
 	return problems
 }
 
+// closeViewers closes all servers of viewers at once, then what they share.
 func (s *servers) closeViewers() {
-	s.rtsp.close()
-	s.rtsps.close()
-	s.http.close()
-	s.https.close()
+	var wg sync.WaitGroup
+	for _, end := range []func(){
+		s.rtsp.close, s.rtsps.close, s.http.close, s.https.close, s.rtmp.close, s.srt.close,
+	} {
+		wg.Go(end)
+	}
+	wg.Wait()
 	s.hls.close()
 }
 

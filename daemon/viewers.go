@@ -14,7 +14,9 @@ import (
 	"camrelay/daemon/web"
 	"camrelay/media/httplive"
 	"camrelay/media/hub"
+	"camrelay/media/rtmp"
 	"camrelay/media/rtspd"
+	"camrelay/media/srt"
 )
 
 // subscribe is the relay's door with the switches of each camera's outputs.
@@ -80,6 +82,29 @@ func (s *servers) openHTTP(spec config.HTTP) (runner, error) {
 
 func (s *servers) openHTTPS(spec config.HTTP) (runner, error) {
 	return s.listenWeb("https", spec.TLS.Listen, spec.Listener, s.httpCert.config("h2", "http/1.1"))
+}
+
+func (s *servers) openRTMP(l config.Listener) (runner, error) {
+	srv := rtmp.New(rtmp.Config{
+		Listen: l.Listen, MaxConns: l.MaxConnections, MaxConnsFrom: l.MaxPerAddress,
+	}, s.subscribe, s.log)
+	if err := srv.Listen(); err != nil {
+		return nil, err
+	}
+	s.bound("rtmp", srv.Addr().String())
+	return srv, nil
+}
+
+func (s *servers) openSRT(c config.SRT) (runner, error) {
+	srv := srt.New(srt.Config{
+		Listen: c.Listen, Passphrase: c.Passphrase, PBKeyLen: c.PBKeyLen, Latency: c.Latency,
+		MaxConns: c.MaxConnections, MaxConnsFrom: c.MaxPerAddress,
+	}, s.subscribe, s.log)
+	if err := srv.Listen(); err != nil {
+		return nil, err
+	}
+	s.bound("srt", srv.Addr().String())
+	return srv, nil
 }
 
 // listenWeb binds a viewers' port.

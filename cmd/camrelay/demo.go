@@ -20,6 +20,8 @@ import (
 const demoConfig = `version: 1
 access: {view: open}
 rtsp: {listen: "%[3]s:8554"}
+rtmp: {listen: "%[3]s:1935"}
+srt: {listen: "%[3]s:8890"}
 http: {listen: "%[3]s:8888"}
 api: {listen: "127.0.0.1:9997"}
 cameras:
@@ -109,6 +111,10 @@ camrelay demo: two synthetic cameras. Open
   page   http://%[1]s:8888/
   HLS    http://%[1]s:8888/gate/index.m3u8   (also gate_sub, yard)
   RTSP   rtsp://%[1]s:8554/gate
+  RTMP   rtmp://%[1]s:1935/gate
+  SRT    srt://%[1]s:8890?streamid=gate
+  TS     http://%[1]s:8888/gate/mpegts
+  FLV    http://%[1]s:8888/gate.flv
   API    http://127.0.0.1:9997/v1/status
 
 The configuration is %[2]s: edit it and watch. Ctrl-C ends the demo.
