@@ -31,28 +31,30 @@ const (
 // while Relay.Run looks.
 func (p *Path) Health() (Health, <-chan struct{}) {
 	now := time.Now()
-	stats := p.stream.Meter.Stats(now)
-	tracks, _ := p.stream.Tracks()
 	p.mu.Lock()
+	defer p.unlock()
+	stats := p.stream.Meter.Stats(now)
 	h := p.judge(now, func() health.Verdict {
+		tracks, _ := p.stream.Tracks()
 		return p.facts(stats, tracks).Judge(now, p.policy.stalledAfter())
 	}, stats.LastPacket)
+	p.found(h, now)
+	return h, p.changed
+}
+
+// found takes over how the camera is, and notes what has changed. mu is held.
+func (p *Path) found(h Health, now time.Time) {
 	was := p.was
 	p.was = h
+	for _, c := range unlike(h.Conditions, was.Conditions) {
+		p.event(Event{Type: HealthRaised, At: now, Reason: c.Text, Condition: c})
+	}
+	for _, c := range unlike(was.Conditions, h.Conditions) {
+		p.event(Event{Type: HealthCleared, At: now, Reason: c.Text, Condition: c})
+	}
 	if was.State != h.State || len(was.Conditions) != len(h.Conditions) {
 		p.notify()
 	}
-	changed := p.changed
-	p.mu.Unlock()
-	for _, c := range unlike(h.Conditions, was.Conditions) {
-		p.log.Warn("camera is not well", "condition", c.Name, "reason", c.Text)
-		p.relay.Observe(Event{Type: HealthRaised, At: now, Path: p.name, Reason: c.Text, Condition: c})
-	}
-	for _, c := range unlike(was.Conditions, h.Conditions) {
-		p.log.Info("camera has recovered", "condition", c.Name)
-		p.relay.Observe(Event{Type: HealthCleared, At: now, Path: p.name, Reason: c.Text, Condition: c})
-	}
-	return h, changed
 }
 
 // judge puts state and verdict together. mu is held.

@@ -151,3 +151,51 @@ func TestNoneReaderIsToldOncePerCrossing(t *testing.T) {
 		}
 	})
 }
+
+// TestAStoppedRuntimePathExpires: a stop without an end in time keeps no path
+// that nobody wants; a hold-off does.
+func TestAStoppedRuntimePathExpires(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		holdOff time.Duration
+		claimed bool
+		stays   time.Duration // at least, from the stop on; 0: for ever
+	}{
+		{"until it is wanted again", 0, false, 20 * time.Second},
+		{"until it is started", -1, false, 20 * time.Second},
+		{"for a while", time.Hour, false, time.Hour},
+		{"until it is started, and somebody waits", -1, true, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t)
+				p := s.add("run", s.policy)
+				if row.claimed {
+					p.Claim(Claim{Kind: ClaimKeepalive, By: "bob", Starts: true, Holds: true})
+				}
+				time.Sleep(10 * time.Second)
+				p.Stop("alice", row.holdOff)
+				next := p.Demand().Next
+				if row.stays == 0 {
+					time.Sleep(24 * time.Hour)
+					if s.relay.Path("run") != p || next.What != "" {
+						t.Errorf("it goes under a keepalive, %+v", next)
+					}
+					return
+				}
+				if d := time.Until(next.At); d != row.stays {
+					t.Errorf("%q after %v, want %v", next.What, d, row.stays)
+				}
+				time.Sleep(row.stays - time.Second)
+				if s.relay.Path("run") != p {
+					t.Error("it went before its time")
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if s.relay.Path("run") != nil || len(s.told(PathExpired)) != 1 {
+					t.Error("it is still there")
+				}
+			})
+		})
+	}
+}

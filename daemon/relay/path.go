@@ -23,6 +23,7 @@ type Path struct {
 
 	mu sync.Mutex // guards what follows
 	ledger
+	telling
 	state   supervise.State
 	born    time.Time
 	gone    bool      // it is not the relay's any more
@@ -145,15 +146,11 @@ func (p *Path) Stop(by string, holdOff time.Duration) {
 		s.Until = now.Add(holdOff)
 	}
 	p.mu.Lock()
+	defer p.unlock()
 	p.stop, p.halt, p.wake = s, s.String(), ""
-	ev, tell := p.become(p.state.To(supervise.Stopped, s.String(), now))
+	p.become(p.state.To(supervise.Stopped, s.String(), now))
+	p.event(Event{Type: CameraStopped, At: now, Reason: s.String()})
 	p.notify()
-	p.mu.Unlock()
-	p.log.Info("camera stopped", "reason", s.String())
-	if tell {
-		p.relay.Observe(ev)
-	}
-	p.relay.Observe(Event{Type: CameraStopped, At: now, Path: p.name, Reason: s.String()})
 }
 
 // Start ends a stop: the policy rules again. A camera that waits for its next
@@ -191,27 +188,24 @@ func (p *Path) notify() {
 // its last connection says.
 func (p *Path) report(st supervise.State) {
 	p.mu.Lock()
+	defer p.unlock()
 	if p.stop != nil && st.Phase != supervise.Stopped {
-		p.mu.Unlock()
 		return
 	}
-	ev, tell := p.become(st)
+	p.become(st)
 	p.notify()
-	p.mu.Unlock()
-	if tell {
-		p.relay.Observe(ev)
-	}
 }
 
-// become makes st the state, and returns what is to be told of it. mu is held.
-func (p *Path) become(st supervise.State) (ev Event, tell bool) {
+// become makes st the state, and notes what is to be told of it. mu is held.
+func (p *Path) become(st supervise.State) {
 	was, is := p.state.Phase == supervise.Active, st.Phase == supervise.Active
 	p.state = st
-	ev = Event{Type: PathReady, At: time.Now(), Path: p.name, Reason: reasonOf(st)}
-	if was {
-		ev.Type = PathNotReady
+	switch {
+	case is && !was:
+		p.event(Event{Type: PathReady, At: time.Now(), Reason: reasonOf(st)})
+	case was && !is:
+		p.event(Event{Type: PathNotReady, At: time.Now(), Reason: reasonOf(st)})
 	}
-	return ev, was != is
 }
 
 // reasonOf returns why st is in its phase.
@@ -225,13 +219,16 @@ func reasonOf(st supervise.State) string {
 // leave makes the path nobody's; its Pull has ended.
 func (p *Path) leave(reason string) {
 	p.mu.Lock()
+	defer p.unlock()
+	p.end(reason, time.Now())
+}
+
+// end makes the path nobody's. What was wrong with it is so no longer. mu is held.
+func (p *Path) end(reason string, now time.Time) {
 	p.gone = true
-	ev, tell := p.become(p.state.To(supervise.Idle, reason, time.Now()))
+	p.become(p.state.To(supervise.Idle, reason, now))
+	p.found(Health{State: string(supervise.Idle), Reason: reason, Since: now}, now)
 	p.notify()
-	p.mu.Unlock()
-	if tell {
-		p.relay.Observe(ev)
-	}
 }
 
 // Demand is why a camera runs or not, and what will happen next.
@@ -283,15 +280,16 @@ func (p *Path) Demand() Demand {
 	if p.running && d.Stop == nil {
 		soon("the next attempt", p.state.NextRetry)
 	}
+	end, expires := p.expiry()
 	switch idle := p.due(); {
-	case d.Stop != nil, p.holds(), wanted:
+	case p.running && (d.Stop != nil || p.holds() || wanted):
 	case p.running && p.policy.OnIdle == IdleAsk:
 		soon("the hook is asked", idle)
 	case p.running && p.policy.OnIdle == IdleKeep:
 	case p.running:
 		soon("the camera is closed", idle)
-	case p.policy.Runtime:
-		soon("the path is removed", p.expiry())
+	case expires:
+		soon("the path is removed", end)
 	}
 	return d
 }

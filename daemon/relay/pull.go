@@ -76,14 +76,10 @@ func (p *Path) awaitStart(ctx context.Context) (why string, err error) {
 	defer timer.Stop()
 	for {
 		d := p.reviewIdle(time.Now())
-		if d.tell != nil {
-			p.relay.Observe(*d.tell)
-		}
 		switch {
 		case d.start:
 			return d.reason, nil
 		case d.expired && p.relay.retire(p):
-			p.relay.Observe(Event{Type: PathExpired, At: time.Now(), Path: p.name, Reason: nobody})
 			return "", ErrExpired
 		}
 		if d.resumed != "" {
@@ -100,9 +96,8 @@ type review struct {
 	start   bool // the camera is to run
 	expired bool // the path is to go
 	resumed string
-	close   bool // the camera is to be closed
-	ask     bool // the hook is to be asked
-	tell    *Event
+	close   bool          // the camera is to be closed
+	ask     bool          // the hook is to be asked
 	reason  string        // of start and close
 	next    time.Duration // when to look again if nothing changes
 	changed chan struct{}
@@ -143,11 +138,11 @@ func (p *Path) settled(now time.Time) review {
 // reviewIdle is the review of a camera that does not run.
 func (p *Path) reviewIdle(now time.Time) review {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	r := p.settled(now)
 	woken := p.wake
 	if p.wake = ""; woken != "" {
-		r.tell = &Event{Type: CameraStarted, At: now, Path: p.name, Reason: woken}
+		p.event(Event{Type: CameraStarted, At: now, Reason: woken})
 	}
 	c, starts := p.starts()
 	switch {
@@ -157,38 +152,44 @@ func (p *Path) reviewIdle(now time.Time) review {
 			r.reason = "wanted by " + c.By
 		}
 		p.running, p.wanted, p.halt, p.held = true, now, "", now
-	case p.stop != nil:
-	case p.policy.Runtime:
-		r.expired = !now.Before(p.expiry())
-		r.by(p.expiry(), now)
-		fallthrough
-	default:
-		if p.state.Phase == supervise.Stopped {
-			r.resumed = woken + ", " + nobody
-		}
+	case p.stop == nil && p.state.Phase == supervise.Stopped:
+		r.resumed = woken + ", " + nobody
+	}
+	if end, ok := p.expiry(); ok {
+		r.expired = !now.Before(end)
+		r.by(end, now)
 	}
 	return r
 }
 
-// expiry returns when a runtime path goes that nobody wants. mu is held.
-func (p *Path) expiry() time.Time {
-	from := p.born
-	if p.held.After(from) {
-		from = p.held
+// expiry returns when a runtime path goes that nobody wants, if nobody does. One
+// that is stopped for a while stays for so long at least: who adds it again must
+// not get round that. mu is held.
+func (p *Path) expiry() (end time.Time, ok bool) {
+	wanted := p.any(func(c Claim) bool { return c.Starts })
+	if wanted || !p.policy.Runtime || p.stop != nil && !p.stop.Until.IsZero() {
+		return end, false
 	}
-	return from.Add(p.policy.IdleAfter)
+	last := p.born
+	if p.held.After(last) {
+		last = p.held
+	}
+	if p.stop != nil && p.stop.At.After(last) {
+		last = p.stop.At
+	}
+	return last.Add(p.policy.IdleAfter), true
 }
 
-// expire makes the path nobody's if its time has come, and tells whether it has.
+// expire makes the path nobody's if its time has come, and says whether it has.
+// The caller tells.
 func (p *Path) expire(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, starts := p.starts()
-	if starts || p.stop != nil || !p.policy.Runtime || now.Before(p.expiry()) {
+	if end, ok := p.expiry(); !ok || now.Before(end) {
 		return false
 	}
-	p.gone = true
-	p.notify()
+	p.end(nobody, now)
+	p.event(Event{Type: PathExpired, At: now, Reason: nobody})
 	return true
 }
 
@@ -203,9 +204,6 @@ func (p *Path) watch(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		r := p.reviewRunning(time.Now())
-		if r.tell != nil {
-			p.relay.Observe(*r.tell)
-		}
 		switch {
 		case r.close:
 			return idleError{r.reason}
@@ -221,7 +219,7 @@ func (p *Path) watch(ctx context.Context) error {
 // reviewRunning is the review of a camera that runs.
 func (p *Path) reviewRunning(now time.Time) review {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	r := p.settled(now)
 	if p.halt != "" {
 		r.close, r.reason = true, p.halt
@@ -231,7 +229,7 @@ func (p *Path) reviewRunning(now time.Time) review {
 		if due := p.unread.Add(p.policy.IdleAfter); now.Before(due) {
 			r.by(due, now)
 		} else {
-			r.tell = p.noneReader(now)
+			p.noneReader(now)
 			p.unread = time.Time{}
 		}
 	}
@@ -269,18 +267,17 @@ func (p *Path) due() time.Time {
 	return p.held.Add(p.policy.IdleAfter)
 }
 
-// noneReader is the event that the last reader has gone. mu is held.
-func (p *Path) noneReader(now time.Time) *Event {
-	ev := &Event{
-		Type: NoneReader, At: now, Path: p.name, Reason: "nobody reads it", Since: p.unread,
-		Bytes: p.stream.Meter.Stats(now).Bytes,
+// noneReader notes that the last reader has gone. mu is held.
+func (p *Path) noneReader(now time.Time) {
+	ev := Event{
+		Type: NoneReader, At: now, Reason: "nobody reads it", Since: p.unread, Bytes: p.stream.Meter.Stats(now).Bytes,
 	}
 	for _, c := range p.list() {
 		if c.Holds {
 			ev.Held = append(ev.Held, c)
 		}
 	}
-	return ev
+	p.event(ev)
 }
 
 // askReaders asks the hook whether the camera is to be closed, and does as it says.

@@ -128,6 +128,7 @@ func (r *Relay) retire(p *Path) bool {
 	}
 	delete(r.paths, p.name)
 	r.mu.Unlock()
+	p.tell()
 	r.Sessions.KickPath(p.name, ErrExpired)
 	p.stream.Close()
 	return true

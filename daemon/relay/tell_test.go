@@ -1,0 +1,80 @@
+package relay
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"camrelay/daemon/supervise"
+	"camrelay/media"
+)
+
+// TestWhatWasRaisedIsCleared: a camera that is not well goes, in each way.
+func TestWhatWasRaisedIsCleared(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		end  func(s *site, p *Path)
+	}{
+		{"it is removed", func(s *site, _ *Path) { s.relay.Drop("gate") }},
+		{"it is stopped", func(_ *site, p *Path) { p.Stop("alice", time.Hour) }},
+		{"it expires", func(*site, *Path) { time.Sleep(10 * time.Minute) }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t)
+				s.pulls.Go(func() { _ = s.relay.Run(s.ctx) })
+				s.fail(media.Fail(media.ClassRefused, errors.New("connection refused")))
+				p := s.add("gate", s.policy)
+				release := p.Claim(Claim{Kind: ClaimKeepalive, By: "bob", Starts: true, Holds: true})
+				time.Sleep(time.Minute)
+				if n := len(s.told(HealthRaised)); n != 1 {
+					t.Fatalf("%d raised", n)
+				}
+				release()
+				row.end(s, p)
+				time.Sleep(2 * tick)
+				synctest.Wait()
+				if n := len(s.told(HealthCleared)); n != 1 {
+					t.Errorf("%d cleared", n)
+				}
+				p.Health() // by somebody who still holds it
+				if n := len(s.told(HealthRaised)); n != 1 {
+					t.Errorf("%d raised in the end", n)
+				}
+			})
+		})
+	}
+}
+
+// TestEventsAreToldInOrder: whoever changes the state of a path, each ready is
+// followed by a not_ready.
+func TestEventsAreToldInOrder(t *testing.T) {
+	var told []EventType
+	s := newSite(t)
+	s.relay.Observe = func(ev Event) { told = append(told, ev.Type) } // one at a time
+	p := s.relay.Put("gate", onDemand)
+	var wg sync.WaitGroup
+	const rounds, workers = 500, 4
+	for range workers {
+		wg.Go(func() {
+			for range rounds {
+				now := time.Now()
+				p.report(p.State().To(supervise.Active, "", now))
+				p.report(p.State().To(supervise.Idle, "", now))
+			}
+		})
+	}
+	wg.Wait()
+	p.tell()
+	if len(told) == 0 || len(told)%2 != 0 {
+		t.Fatalf("%d events", len(told))
+	}
+	for pair := range slices.Chunk(told, 2) {
+		if pair[0] != PathReady || pair[1] != PathNotReady {
+			t.Fatalf("%v in %d events", pair, len(told))
+		}
+	}
+}
