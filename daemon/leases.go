@@ -22,7 +22,9 @@ type leasePaths struct{ d *daemon }
 const leaseProtocol = "KEEPALIVE"
 
 // Claim implements keepalive.Paths.
-func (p leasePaths) Claim(path string, l keepalive.Lease, fresh bool) (release func(), ok bool) {
+func (p leasePaths) Claim(
+	path string, l keepalive.Lease, fresh bool, ended func(reason string, pause time.Duration),
+) (release func(), ok bool) {
 	unclaim, ok := p.d.relay.Claim(path, relay.Claim{
 		ID: l.ID, Kind: relay.ClaimKeepalive, By: leaseName(l), Starts: true, Holds: true, Resumes: fresh,
 	})
@@ -32,37 +34,22 @@ func (p leasePaths) Claim(path string, l keepalive.Lease, fresh bool) (release f
 	s, ctx := p.d.sessions.Open(context.Background(), session.Info{
 		Kind: session.Keepalive, Protocol: leaseProtocol, Path: path, Remote: l.CreatorIP, User: l.CreatorUser,
 	}, nil)
-	released := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		kicked, ok := errors.AsType[*session.KickError](context.Cause(ctx))
 		if !ok || p.d.relay.Path(path) == nil {
 			return // the path is gone, and its leases with it
 		}
-		pause := p.d.terminate.Load().HoldOff
-		if pause <= 0 {
-			pause = leasePause
-		}
-		for !p.d.leases.Suspend(l.ID, kicked.Error(), pause) {
-			select { // it is just being added
-			case <-released:
-				return
-			case <-time.After(leaseRetry):
-			}
-		}
+		ended(kicked.Error(), cmp.Or(kicked.HoldOff, leasePause))
 	})
 	return func() {
 		stop()
-		close(released)
 		s.Close(context.Canceled)
 		unclaim()
 	}, true
 }
 
-// leaseRetry is how soon is looked for a lease that is not there yet.
-const leaseRetry = 50 * time.Millisecond
-
-// leasePause is how long a keepalive stays away whose session was ended, unless
-// the configuration has a hold-off. Who wants it to end for good removes it.
+// leasePause is how long a keepalive stays away whose session was ended without
+// a hold-off. Who wants it to end for good removes it.
 const leasePause = time.Minute
 
 // leaseName is a keepalive for people. Who comes by the unix socket has no address.
@@ -77,8 +64,7 @@ func (p leasePaths) Health(path string) (h keepalive.Health, changed <-chan stru
 		return h, nil, false
 	}
 	is, changed := found.Health()
-	media := is.State == relay.StateDegraded || is.State == relay.StateStalled
-	return keepalive.Health{Warm: is.Warm, Media: media, Reason: is.Reason}, changed, true
+	return keepalive.Health{Warm: is.Warm, Media: is.State == relay.StateDegraded, Reason: is.Reason}, changed, true
 }
 
 // applyLeases gives the leases their paths: those that have appeared and those

@@ -10,7 +10,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"camrelay/daemon/relay"
+	"camrelay/daemon/supervise"
+	"camrelay/media"
 	"camrelay/media/testcam"
 )
 
@@ -92,6 +97,33 @@ func (w *watched) state(id, want string) {
 	w.t.Helper()
 	await(w.t, "keepalive "+id+" is "+want, func() bool {
 		return strings.Contains(w.get("/v3/paths/keepalive/get/"+id), `"state":"`+want+`"`)
+	})
+}
+
+// TestAStalledCameraIsNoDegradedOne: a keepalive of a camera without media waits.
+func TestAStalledCameraIsNoDegradedOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &daemon{relay: relay.New(relay.Config{}, slog.New(slog.DiscardHandler))}
+		path := d.relay.Put("gate", relay.Policy{Warm: true, StalledAfter: time.Second})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- path.Pull(ctx, supervise.Policy{}, func(ctx context.Context, active func()) error {
+				path.Stream().SetTracks([]*media.Track{{Kind: media.KindVideo, Codec: media.CodecMJPEG}})
+				active()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}()
+		time.Sleep(2 * time.Second)
+		if h, _ := path.Health(); h.State != relay.StateStalled {
+			t.Fatalf("the camera is %s: %s", h.State, h.Reason)
+		}
+		if h, _, ok := (leasePaths{d}).Health("gate"); !ok || h.Warm || h.Media || h.Reason == "" {
+			t.Errorf("the keepalive sees %+v", h)
+		}
+		cancel()
+		<-ended
 	})
 }
 

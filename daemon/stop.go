@@ -12,10 +12,11 @@ import (
 )
 
 // end ends a session for people and hooks. A camera or a push stays stopped for
-// holdOff, or until it is wanted again if that is 0; a viewer may come back. It
-// tells whether the session was there and nobody else has ended it before.
+// holdOff, or until it is wanted again if that is 0; a keepalive keeps away for
+// holdOff; a viewer may come back. It tells whether the session was there and
+// nobody else has ended it before.
 func (d *daemon) end(s *session.Session, by, reason string, holdOff time.Duration) bool {
-	if !s.Kick(by, reason) {
+	if !s.KickFor(by, reason, holdOff) {
 		return false
 	}
 	switch s.Kind {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"camrelay/daemon/auth"
 	"camrelay/daemon/keepalive"
@@ -20,7 +21,7 @@ import (
 // leasePaths are a relay's paths, for keepalives.
 type leasePaths struct{ relay *relay.Relay }
 
-func (p leasePaths) Claim(path string, l keepalive.Lease, _ bool) (release func(), ok bool) {
+func (p leasePaths) Claim(path string, l keepalive.Lease, _ bool, _ func(string, time.Duration)) (func(), bool) {
 	return p.relay.Claim(path, relay.Claim{ID: l.ID, Kind: relay.ClaimKeepalive, Starts: true, Holds: true})
 }
 

@@ -157,7 +157,9 @@ type Health struct {
 type Paths interface {
 	// Claim holds a path for a lease until release is called once; ok is false if
 	// there is no such path. fresh tells that somebody has asked for it just now.
-	Claim(path string, l Lease, fresh bool) (release func(), ok bool)
+	// Whoever ends the claim without the lease calls ended, also before Claim has
+	// returned: the lease then keeps away for the pause. reason is for people.
+	Claim(path string, l Lease, fresh bool, ended func(reason string, pause time.Duration)) (release func(), ok bool)
 	// Health returns how the path is and a channel that is closed when that may
 	// have changed; ok is false if there is no such path.
 	Health(path string) (h Health, changed <-chan struct{}, ok bool)

@@ -85,12 +85,15 @@ func (k *Leases) Add(ctx context.Context, r Request, by Caller) (Lease, error) {
 	if r.TTL > 0 {
 		l.deadline = now.Add(r.TTL)
 	}
-	release, ok := k.Paths.Claim(r.Path, l.Lease, true)
+	release, ok := k.Paths.Claim(r.Path, l.Lease, true, k.suspend(l))
 	if !ok {
 		return Lease{}, ErrNoPath
 	}
-	if err := k.enter(l, release, by); err != nil {
+	attached, err := k.enter(l, release, by)
+	if !attached {
 		release()
+	}
+	if err != nil {
 		return Lease{}, err
 	}
 	k.tell()
@@ -103,24 +106,27 @@ func (k *Leases) Add(ctx context.Context, r Request, by Caller) (Lease, error) {
 	return k.snapshot(l), nil
 }
 
-// enter puts a lease that is attached into the list.
-func (k *Leases) enter(l *lease, release func(), by Caller) error {
+// enter puts a lease into the list that has claimed its path, and tells whether
+// it takes release.
+func (k *Leases) enter(l *lease, release func(), by Caller) (attached bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	if len(k.leases) >= maxLeases {
 		k.forget(func(l *lease) bool { return l.State == Expired })
 	}
 	if len(k.leases) >= maxLeases {
-		return ErrTooMany
+		return false, ErrTooMany
 	}
-	l.release = release
+	if attached = l.paused.IsZero(); attached { // else it was suspended meanwhile
+		l.release = release
+	}
 	k.leases = append(k.leases, l)
 	k.touch(l)
 	k.event(Added, l, "", by.name())
-	return nil
+	return attached, nil
 }
 
 // Remove ends a lease. It returns once that is on disk, unless that takes too
@@ -182,25 +188,23 @@ func (k *Leases) Renew(ctx context.Context, id string, ttl time.Duration, by Cal
 	return k.snapshot(l), nil
 }
 
-// Suspend lets go of a lease's path for a while, for somebody who has ended its
-// session; then it is attached again. reason is for people. It tells whether
-// there is such a lease: one that is just being added is not there yet.
-func (k *Leases) Suspend(id, reason string, pause time.Duration) bool {
-	now := time.Now()
-	release := func() {}
-	k.mu.Lock()
-	i := k.index(id)
-	if i >= 0 && k.live(k.leases[i]) {
-		l := k.leases[i]
-		l.paused = now.Add(pause)
-		release = l.detach()
-		k.become(l, Waiting, reason, now)
-		k.stir(l.Path)
+// suspend returns what is called when somebody else has ended the claim of a
+// lease: the lease keeps away for a while, then it is attached again.
+func (k *Leases) suspend(l *lease) (ended func(reason string, pause time.Duration)) {
+	return func(reason string, pause time.Duration) {
+		now := time.Now()
+		release := func() {}
+		k.mu.Lock()
+		if k.live(l) {
+			l.paused = now.Add(pause)
+			release = l.detach()
+			k.become(l, Waiting, reason, now)
+			k.stir(l.Path)
+		}
+		k.mu.Unlock()
+		release()
+		k.tell()
 	}
-	k.mu.Unlock()
-	release()
-	k.tell()
-	return i >= 0
 }
 
 // Get returns a lease; ok is false if there is none of that ID.

@@ -94,7 +94,7 @@ func anything(t *testing.T, s *site, k *Leases, rng *rand.Rand, daemon bool) {
 		_, err = k.Renew(ctx, id, 0, alice)
 		k.Await(ctx, id)
 	case 6:
-		k.Suspend(id, "test", time.Millisecond)
+		s.end(id, "test", time.Millisecond)
 		k.Get(id)
 		k.Status()
 	case 7:

@@ -199,7 +199,7 @@ func (k *Leases) attach(l *lease, fresh bool) {
 	}
 	v := k.view(l, time.Now())
 	k.mu.Unlock()
-	release, ok := k.Paths.Claim(v.Path, v, fresh)
+	release, ok := k.Paths.Claim(v.Path, v, fresh, k.suspend(l))
 	if !ok {
 		return
 	}

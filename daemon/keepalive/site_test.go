@@ -7,16 +7,20 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // site is some paths, whose cameras do as they are told.
 type site struct {
 	mu     sync.Mutex // guards what follows
 	paths  map[string]*path
-	claims map[string]map[*Lease]bool // by path; those that are held
+	claims map[string]map[*Lease]endClaim // by path; those that are held
 	fresh  int
 	events []Event
 }
+
+// endClaim is what ends a claim.
+type endClaim func(reason string, pause time.Duration)
 
 // path is one camera.
 type path struct {
@@ -25,7 +29,7 @@ type path struct {
 }
 
 func newSite(names ...string) *site {
-	s := &site{paths: make(map[string]*path), claims: make(map[string]map[*Lease]bool)}
+	s := &site{paths: make(map[string]*path), claims: make(map[string]map[*Lease]endClaim)}
 	for _, name := range names {
 		s.put(name, Health{Reason: "connection refused"})
 	}
@@ -40,7 +44,7 @@ func (s *site) put(name string, h Health) {
 	if p == nil {
 		p = new(path)
 		s.paths[name] = p
-		s.claims[name] = make(map[*Lease]bool)
+		s.claims[name] = make(map[*Lease]endClaim)
 	} else {
 		close(p.changed)
 	}
@@ -56,7 +60,7 @@ func (s *site) drop(name string) {
 	delete(s.claims, name)
 }
 
-func (s *site) Claim(name string, l Lease, fresh bool) (release func(), ok bool) {
+func (s *site) Claim(name string, l Lease, fresh bool, ended func(string, time.Duration)) (release func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	claims := s.claims[name]
@@ -66,11 +70,11 @@ func (s *site) Claim(name string, l Lease, fresh bool) (release func(), ok bool)
 	if fresh {
 		s.fresh++
 	}
-	claims[&l] = true
+	claims[&l] = ended
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !claims[&l] && s.claims[name] != nil {
+		if claims[&l] == nil && s.claims[name] != nil {
 			panic("a claim is released twice")
 		}
 		delete(claims, &l)
@@ -85,6 +89,24 @@ func (s *site) Health(name string) (h Health, changed <-chan struct{}, ok bool) 
 		return Health{}, nil, false
 	}
 	return p.health, p.changed, true
+}
+
+// end ends the claims of a lease, and tells whether there were any.
+func (s *site) end(id, reason string, pause time.Duration) bool {
+	var all []endClaim
+	s.mu.Lock()
+	for _, claims := range s.claims {
+		for l, ended := range claims {
+			if l.ID == id {
+				all = append(all, ended)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, ended := range all {
+		ended(reason, pause)
+	}
+	return len(all) > 0
 }
 
 // held returns how many claims there are on a path.

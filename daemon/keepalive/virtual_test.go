@@ -106,8 +106,7 @@ func (l *life) act() {
 		}
 		l.k.SetDeclared(l.names)
 	case 9:
-		if id := l.some(); id != "" {
-			l.k.Suspend(id, "terminated", time.Hour)
+		if id := l.some(); id != "" && l.end(id, "terminated", time.Hour) {
 			l.pause[id] = time.Now().Add(time.Hour)
 		}
 	case 10:

@@ -21,6 +21,9 @@ var ErrKicked = errors.New("terminated")
 type KickError struct {
 	By     string // who
 	Reason string // why; may be empty
+	// HoldOff is how long it is to stay away, for who keeps it going; 0: nobody has
+	// said.
+	HoldOff time.Duration
 
 	err error // what Reason says; may be nil
 }

@@ -92,6 +92,11 @@ func (s *Session) Counts() (read, wrote uint64) { return s.counts() }
 // who did it, reason why; both are shown to people.
 func (s *Session) Kick(by, reason string) bool { return s.kick(&KickError{By: by, Reason: reason}) }
 
+// KickFor is Kick for who says also how long it is to stay away.
+func (s *Session) KickFor(by, reason string, holdOff time.Duration) bool {
+	return s.kick(&KickError{By: by, Reason: reason, HoldOff: holdOff})
+}
+
 func (s *Session) kick(k *KickError) bool {
 	s.mu.Lock()
 	if s.kicked != nil || s.closed {
