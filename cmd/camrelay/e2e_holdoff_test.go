@@ -55,6 +55,12 @@ func (f *rowsF) f17(t *testing.T) {
 	f.staysOff(t, 3*time.Second)
 	f.awaitHealth("cam1", "warm", 10*time.Second) // by its policy, with no call
 
+	f.terminate(`{"name":"cam1","kind":"keepalive","holdOff":"2s"}`).want(http.StatusOK)
+	if r := f.call("GET", "/v3/paths/keepalive/get/"+f.keep, ""); r.str("reason") != "terminated by api: terminated through the API" {
+		t.Errorf("a keepalive that was terminated: %s", r.text)
+	}
+	f.awaitKeepalive(f.keep, "holding", 20*time.Second) // once its hold-off is over
+
 	f.terminate(`{"name":"cam1","kind":"pull"}`).want(http.StatusOK)
 	again := f.call("POST", "/v3/paths/keepalive/add/cam1", "").want(http.StatusOK).str("id")
 	f.awaitHealth("cam1", "warm", 10*time.Second) // by a new keepalive
@@ -73,7 +79,7 @@ func (f *rowsF) f17push(t *testing.T) {
 	f.terminate(`{"kind":"push","holdOff":2}`).want(http.StatusOK)
 	f.awaitPush("up", "stopped")
 	f.awaitPush("up", "active")
-	f.call("POST", "/v1/pushes/up/stop", "").want(http.StatusOK)
+	f.call("POST", "/v1/pushes/up/stop", `{"hold_off":"forever"}`).want(http.StatusOK)
 	if p := f.awaitPush("up", "stopped"); p.Stopped.Until != nil {
 		t.Errorf("stopped until %v, want until it is started", p.Stopped.Until)
 	}
@@ -83,7 +89,10 @@ func (f *rowsF) f17push(t *testing.T) {
 }
 
 func (f *rowsF) f19(t *testing.T) {
-	f.call("POST", "/v1/pushes/up/stop", "").want(http.StatusOK)
+	stopped := f.call("POST", "/v1/pushes/up/stop", "").want(http.StatusOK)
+	if stopped.str("stopped", "until") == "" { // hold_off of the configuration
+		t.Errorf("stopped for ever by accident: %s", stopped.text)
+	}
 	f.call("POST", "/v1/pushes/up/start", "").want(http.StatusOK)
 	f.call("POST", "/v1/pushes/up/start", "").want(http.StatusConflict)
 	f.awaitPush("up", "active")
@@ -99,9 +108,16 @@ func (f *rowsF) f19(t *testing.T) {
 	}
 	f.call("POST", "/rest-api/stream/find", `{"name":"nope"}`).want(http.StatusNotFound)
 	f.call("POST", "/rest-api/stream/find", `{"names":"cam1"}`).want(http.StatusBadRequest)
-	// A camera that nobody wants has nothing to end; one that is stopped by hand stays so until it is started.
+	// A camera that nobody wants has nothing to end. One is stopped until it is started only on request.
 	f.terminate(`{"name":"lazy"}`).want(http.StatusNotFound)
-	f.call("POST", "/v1/cameras/cam2/stop", "").want(http.StatusOK)
+	d := f.call("POST", "/v1/cameras/cam2/stop", "").want(http.StatusOK)
+	if until, err := time.Parse(time.RFC3339, d.str("stopped", "until")); err != nil || time.Until(until) > time.Minute {
+		t.Errorf("stopped for ever by accident: %s", d.text)
+	}
+	for _, wrong := range []string{`{"hold_off":0}`, `{"hold_off":"always"}`, `{"hold_off":-1}`, `{"holdoff":"1s"}`} {
+		f.call("POST", "/v1/cameras/cam2/stop", wrong).want(http.StatusBadRequest)
+	}
+	f.call("POST", "/v1/cameras/cam2/stop", `{"hold_off":"forever"}`).want(http.StatusOK)
 	why := f.call("GET", "/v1/cameras/cam2", "").want(http.StatusOK).str("why")
 	if why != "stopped by api until it is started" {
 		t.Errorf("why: %q", why)

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -132,9 +133,9 @@ func (s server) cameraStart(w http.ResponseWriter, r *http.Request, p *relay.Pat
 	s.cameraDemand(w, r, p)
 }
 
-// cameraStop stops a camera until it is started, or for hold_off.
+// cameraStop stops a camera for hold_off.
 func (s server) cameraStop(w http.ResponseWriter, r *http.Request, p *relay.Path) {
-	holdOff, err := holdOffOf(r)
+	holdOff, err := s.holdOff(r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
@@ -143,17 +144,30 @@ func (s server) cameraStop(w http.ResponseWriter, r *http.Request, p *relay.Path
 	s.cameraDemand(w, r, p)
 }
 
-// holdOffOf reads the body of stop. Without one the stop has no end in time.
-func holdOffOf(r *http.Request) (time.Duration, error) {
+// forever is the hold_off of who wants that a camera or push stays stopped until
+// it is started. Nobody gets it by leaving something out.
+const forever = `"forever"`
+
+// holdOff reads the body of stop: how long the stop lasts, as the configuration
+// says where the body does not, negative for ever.
+func (s server) holdOff(r *http.Request) (time.Duration, error) {
 	var body struct {
 		HoldOff json.RawMessage `json:"hold_off"`
 	}
-	if err := decodeBody(r, &body); err != nil || body.HoldOff == nil {
-		return -1, err
+	switch err := decodeBody(r, &body); {
+	case err != nil:
+		return 0, err
+	case body.HoldOff == nil:
+		return s.Terminate().HoldOff, nil
+	case string(body.HoldOff) == forever:
+		return -1, nil
 	}
 	d, err := parseHoldOff(body.HoldOff)
 	if d == 0 && err == nil {
-		err = errors.New("a hold_off of 0 stops nothing: leave it out to stop until it is started")
+		err = errors.New("a hold_off of 0 stops nothing")
 	}
-	return d, err
+	if err != nil {
+		return 0, fmt.Errorf("%w; %s stops until it is started", err, forever)
+	}
+	return d, nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -240,10 +241,14 @@ func (s server) pushStart(r *http.Request, name string) error {
 
 func (s server) pushRetry(_ *http.Request, name string) error { return s.PushControl.Retry(name) }
 
+// leastRest is how long a push rests that is stopped where the configuration has
+// no hold-off: it is wanted all the time.
+const leastRest = time.Minute
+
 func (s server) pushStop(r *http.Request, name string) error {
-	holdOff, err := holdOffOf(r)
+	holdOff, err := s.holdOff(r)
 	if err != nil {
 		return err
 	}
-	return s.PushControl.Stop(name, actor(r), holdOff)
+	return s.PushControl.Stop(name, actor(r), cmp.Or(holdOff, leastRest))
 }

@@ -63,7 +63,10 @@ func pushRig(t *testing.T) http.Handler {
 	if _, err := access.Set(auth.Rules{}); err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Relay: r, Access: access, PushControl: f, Pushes: func() []Push { return f.all }})
+	return New(Config{
+		Relay: r, Access: access, PushControl: f, Pushes: func() []Push { return f.all },
+		Terminate: func() config.Terminate { return config.Terminate{HoldOff: time.Minute} },
+	})
 }
 
 // asked calls the API as somebody on the box does.

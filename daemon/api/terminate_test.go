@@ -160,3 +160,47 @@ func TestListsUnderV1AreStrict(t *testing.T) {
 		}
 	}
 }
+
+// TestF17_NothingIsStoppedForEverByAccident: only who says so stops a camera
+// without an end in time.
+func TestF17_NothingIsStoppedForEverByAccident(t *testing.T) {
+	h := rigFor(t, auth.Rules{})
+	for _, row := range []struct {
+		body  string
+		code  int
+		until time.Duration // from now on; 0: for ever
+	}{
+		{"", 200, time.Minute}, // as the configuration says
+		{"{}", 200, time.Minute},
+		{`{"hold_off": null}`, 400, 0},
+		{`{"hold_off": "10m"}`, 200, 10 * time.Minute},
+		{`{"hold_off": 90}`, 200, 90 * time.Second},
+		{`{"hold_off": "forever"}`, 200, 0},
+		{`{"hold_off": "Forever"}`, 400, 0},
+		{`{"hold_off": 0}`, 400, 0},
+		{`{"hold_off": -1}`, 400, 0},
+		{`{"holdoff": "10m"}`, 400, 0},
+	} {
+		code, v := call(t, h, "POST", "/v1/cameras/gate/stop", row.body, plainly)
+		if code != row.code {
+			t.Errorf("%s: status %d, %v", row.body, code, v)
+			continue
+		}
+		if code != http.StatusOK {
+			if text, _ := v["detail"].(string); !strings.Contains(text, "forever") && !strings.Contains(text, "unknown") {
+				t.Errorf("%s: %q", row.body, text)
+			}
+			continue
+		}
+		stopped, _ := v["stopped"].(map[string]any)
+		text, _ := stopped["until"].(string)
+		until, err := time.Parse(time.RFC3339, text)
+		if row.until == 0 {
+			if text != "" {
+				t.Errorf("%s: stopped until %s", row.body, text)
+			}
+		} else if d := time.Until(until) - row.until; err != nil || d > 0 || d < -time.Minute {
+			t.Errorf("%s: stopped until %q", row.body, text)
+		}
+	}
+}
