@@ -28,7 +28,7 @@ var rejections = map[int]struct {
 	13:   {media.ClassUnsupported, "the upstream is no live receiver"},
 	14:   {media.ClassUnsupported, "the upstream asks for a packet filter"},
 	15:   {media.ClassUnsupported, "the upstream takes bonded connections only"},
-	16:   {media.ClassNetwork, "no answer from the upstream"},
+	16:   {media.ClassUnreachable, "no answer from the upstream"},
 	17:   {media.ClassUnsupported, "the upstream asks for another way to encrypt"}, // from libsrt 1.6 on
 	1000: {media.ClassNetwork, "the upstream refuses the connection without a reason"},
 	1001: {media.ClassUnsupported, "the upstream does not know a key in the streamid"},

@@ -110,7 +110,7 @@ func TestRejected(t *testing.T) {
 		5:    {media.ClassBusy, "no room"},
 		10:   {media.ClassCredentials, "wrong passphrase"},
 		11:   {media.ClassCredentials, "passphrase"},
-		16:   {media.ClassNetwork, "no answer"},
+		16:   {media.ClassUnreachable, "no answer"},
 		1403: {media.ClassCredentials, "refuses this streamid"},
 		1409: {media.ClassBusy, "already"},
 		1505: {media.ClassUnsupported, "version"},
