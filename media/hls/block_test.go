@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -62,6 +63,20 @@ func TestDirectives(t *testing.T) {
 			})
 		})
 	}
+}
+
+func FuzzDirectives(f *testing.F) {
+	for _, s := range []string{
+		"", "_HLS_msn=7&_HLS_part=2&_HLS_skip=YES", "_HLS_part=1", "_HLS_msn=-1", "_HLS_msn=1&_HLS_msn=x",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		values, _ := url.ParseQuery(query) //nolint:errcheck // as servers do
+		if d, err := parseDirectives(values); err == nil && (d.part < -1 || d.part >= 0 && !d.block) {
+			t.Errorf("%q gives %+v", query, d)
+		}
+	})
 }
 
 func parseLive(t *testing.T, text []byte) *hlscheck.List {

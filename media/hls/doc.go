@@ -16,8 +16,9 @@
 // never has two contents. Files named otherwise are left alone. Part P of
 // segment N has the URI SESSION-N.P.m4s, and is a range of the segment's file.
 //
-// Media time is the time since the Server was made, by the clock of the box at
-// the last discontinuity: it is the same for all streams.
+// Media time, the time stamps in segments, is the time since the epoch, which
+// is that of the Server's making as a rule, by the clock of the box at the last
+// discontinuity. It is the same for all streams.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the
 // Budget may take old ones away from any goroutine; all exported methods may be

@@ -21,6 +21,7 @@ import (
 func FuzzParsePath(f *testing.F) {
 	for _, s := range []string{
 		"/gate/index.m3u8", "/gate/hls.m3u8", "/gate/0123abcd-17.m4s", "/gate/0123abcd-init1.mp4",
+		"/gate/live.m3u8", "/gate/0123abcd-17.3.m4s", "/gate/0123abcd-17.3.4.m4s", "/gate/0123abcd-17..m4s",
 		"/../etc/passwd", "/gate/../x", "/gate/hls.state", "/gate//index.m3u8", "gate/index.m3u8", "/gate/0123abcd-.m4s",
 		"/yard/left/index.m3u8", "/yard//index.m3u8", "/yard/../index.m3u8", "//index.m3u8", "index.m3u8",
 	} {
@@ -33,6 +34,9 @@ func FuzzParsePath(f *testing.F) {
 		}
 		if path != "/"+name+"/"+file || !filepath.IsLocal(name) || !filepath.IsLocal(file) || streamOf(dirOf(name)) != name {
 			t.Errorf("%q gives %q and %q", path, name, file)
+		}
+		if session, sequence, n, ok := parsePart(file); ok && (n < 0 || !isOwn(mediaName(session, sequence))) {
+			t.Errorf("%q is part %d of segment %d of %q", file, n, sequence, session)
 		}
 		if strings.ContainsAny(name, "\\.\x00") || strings.ContainsAny(file, "/\\\x00") || file == stateName ||
 			strings.HasPrefix(file, ".") {

@@ -35,7 +35,7 @@ type Muxer struct {
 	log    *slog.Logger
 
 	session string        // random, of the names of files
-	epoch   time.Time     // media time 0; zero if media time is the stream's
+	epoch   *epoch        // nil: media time is the stream's
 	ready   chan struct{} // closed by Run when the first segment is complete
 	failing bool          // of Run: the last write failed
 	inits   int           // of Run: init segments made so far

@@ -34,7 +34,7 @@ const (
 // goroutine.
 type packager struct {
 	out    *Muxer
-	epoch  time.Time // media time 0; zero if media time is the stream's
+	epoch  *epoch // nil: media time is the stream's
 	tracks func() ([]*media.Track, <-chan struct{})
 
 	mux  *fmp4.Muxer
@@ -133,7 +133,9 @@ func (p *packager) start(u *media.Unit) {
 			used = append(used, t)
 		}
 	}
-	p.shift = p.sinceEpoch(u)
+	if p.epoch != nil {
+		p.shift = p.epoch.since(u.Wall) - u.DTS
+	}
 	if !p.describe(used) {
 		return
 	}
@@ -167,17 +169,6 @@ func (p *packager) describe(used []*media.Track) bool {
 	p.mux = fmp4.NewMuxer(used)
 	p.mux.Shift = p.shift
 	return true
-}
-
-// sinceEpoch returns what makes the stream time of u, with which everything
-// begins anew, the media time of all streams: players that switch between the
-// variants of a ladder find the same moment at the same time stamp (RFC 8216
-// §6.2.4). A clock that was set back makes no negative time.
-func (p *packager) sinceEpoch(u *media.Unit) time.Duration {
-	if p.epoch.IsZero() {
-		return 0
-	}
-	return max(u.Wall.Sub(p.epoch), 0) - u.DTS
 }
 
 // open begins a segment with u, the unit of the leading track that comes next.

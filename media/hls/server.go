@@ -26,7 +26,7 @@ type Server struct {
 	busy   chan struct{}    // to Run, capacity 1: something may be due earlier
 	zip    sync.Pool        // of *gzip.Writer
 	cfg    Config
-	epoch  time.Time // media time 0 of all streams
+	epoch  *epoch
 
 	mu       sync.Mutex // guards what follows
 	running  map[string]*packaging
@@ -43,7 +43,7 @@ type Server struct {
 func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *slog.Logger) *Server {
 	return &Server{
 		root: root, budget: budget, opener: open, log: log, cfg: cfg,
-		epoch:    time.Now().Add(-time.Minute), // a first group of pictures is older than its packager
+		epoch:    &epoch{zero: time.Now()},
 		demand:   make(chan *hub.Stream),
 		busy:     make(chan struct{}, 1),
 		zip:      sync.Pool{New: newZip},
