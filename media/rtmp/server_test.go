@@ -35,6 +35,7 @@ func (r received) name() string {
 // wire reads messages from a publisher, written from the specification and
 // without the bounds of chunkReader.
 type wire struct {
+	foreign bool // takes chunk headers that we never write
 	r       *bufio.Reader
 	size    int
 	streams map[byte]*received
@@ -67,6 +68,37 @@ func (w *wire) take(n int) ([]byte, error) {
 	return b, err
 }
 
+// head reads the message header of a chunk.
+func (w *wire) head(format, id byte) error {
+	old := w.streams[id]
+	complete := old == nil || len(old.body) == w.lengths[id]
+	if format == 3 && !complete {
+		return nil
+	}
+	if !complete {
+		return errors.New("a message begins inside another")
+	}
+	h, err := w.take([]int{11, 7, 3, 0}[format])
+	if err != nil {
+		return err
+	}
+	m := &received{}
+	if old != nil {
+		m.kind, m.stream = old.kind, old.stream
+	}
+	if format <= 2 {
+		w.wide[id], m.ts = uint24(h) == noTimestamp, uint32(uint24(h)) // a delta in 1 and 2: nobody looks at it
+	}
+	if format <= 1 {
+		w.lengths[id], m.kind = uint24(h[3:]), h[6]
+	}
+	if format == 0 {
+		m.stream = binary.LittleEndian.Uint32(h[7:])
+	}
+	w.streams[id] = m
+	return nil
+}
+
 func (w *wire) next() (received, error) {
 	for {
 		first, err := w.r.ReadByte()
@@ -74,19 +106,11 @@ func (w *wire) next() (received, error) {
 			return received{}, err
 		}
 		format, id := first>>6, first&0x3f
-		if id < 2 || format != 0 && format != 3 {
+		if id < 2 || format != 0 && format != 3 && !w.foreign {
 			return received{}, errors.New("a chunk header that we never write")
 		}
-		if format == 0 {
-			if old := w.streams[id]; old != nil && len(old.body) < w.lengths[id] {
-				return received{}, errors.New("a message begins inside another")
-			}
-			h, err := w.take(11)
-			if err != nil {
-				return received{}, err
-			}
-			w.lengths[id], w.wide[id] = uint24(h[3:]), uint24(h) == noTimestamp
-			w.streams[id] = &received{kind: h[6], ts: uint32(uint24(h)), stream: binary.LittleEndian.Uint32(h[7:])}
+		if err := w.head(format, id); err != nil {
+			return received{}, err
 		}
 		m := w.streams[id]
 		if w.wide[id] {
@@ -169,20 +193,41 @@ func info(level, code, description string) flv.Object {
 
 // accept does everything up to the publication, as servers do it.
 func (p peer) accept() error {
+	if _, err := p.connect(); err != nil {
+		return err
+	}
+	return p.welcome(nil)
+}
+
+// connect greets and returns the command object of connect.
+func (p peer) connect() (flv.Object, error) {
 	if err := p.greet(); err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := p.await("connect"); err != nil {
-		return err
+	m, err := p.await("connect")
+	if err != nil {
+		return nil, err
 	}
+	vs, err := flv.ParseScript(m.body)
+	if err != nil || len(vs) < 3 {
+		return nil, errors.Join(errors.New("connect says little"), err)
+	}
+	o, _ := vs[2].(flv.Object)
+	return o, nil
+}
+
+// welcome accepts everything behind connect, with these properties in the answer.
+func (p peer) welcome(extra flv.Object) error {
 	if err := p.say(0, "_result", 1.0, flv.Object{{Name: "fmsVer", Value: "FMS/3,5"}},
-		info("status", "NetConnection.Connect.Success", "")); err != nil {
+		append(info("status", "NetConnection.Connect.Success", ""), extra...)); err != nil {
 		return err
 	}
-	if _, err := p.await("createStream"); err != nil {
+	m, err := p.await("createStream")
+	if err != nil {
 		return err
 	}
-	if err := p.say(0, "_result", 2.0, nil, 1.0); err != nil {
+	vs, _ := flv.ParseScript(m.body)
+	if err := p.say(0, "_result", vs[1], nil, 1.0); err != nil {
 		return err
 	}
 	if _, err := p.await("publish"); err != nil {

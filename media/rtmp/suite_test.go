@@ -289,3 +289,24 @@ func TestRTMPS(t *testing.T) {
 		})
 	}
 }
+
+// secure returns the address of a server that does a handshake with cert and
+// hangs up, until the test ends.
+func secure(t *testing.T, cert tls.Certificate) string {
+	t.Helper()
+	ln := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1)) // the client's word counts
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-done })
+	return ln.Addr().String()
+}
