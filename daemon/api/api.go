@@ -116,7 +116,7 @@ func (s server) routes() []route {
 		{"GET /v1/pushes/{name}", auth.Read, s.push(s.pushGet)},
 		{"POST /v1/pushes/{name}/start", auth.Operate, s.push(s.pushStart)},
 		{"POST /v1/pushes/{name}/stop", auth.Operate, s.push(s.pushStop)},
-		{"POST /v1/pushes/{name}/pause", auth.Operate, s.push(s.pushStop)},
+		{"POST /v1/pushes/{name}/pause", auth.Operate, s.push(s.pushPause)},
 		{"POST /v1/pushes/{name}/resume", auth.Operate, s.push(s.pushStart)},
 		{"POST /v1/pushes/{name}/retry", auth.Operate, s.push(s.pushRetry)},
 		{"POST /rest-api/stream/terminate", auth.Operate, s.terminate},

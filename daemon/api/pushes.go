@@ -252,3 +252,15 @@ func (s server) pushStop(r *http.Request, name string) error {
 	}
 	return s.PushControl.Stop(name, actor(r), cmp.Or(holdOff, leastRest))
 }
+
+// pushPause lets a push rest until it is resumed, or for hold_off.
+func (s server) pushPause(r *http.Request, name string) error {
+	holdOff, err := s.holdOff(r)
+	if err != nil {
+		return err
+	}
+	if r.ContentLength == 0 {
+		holdOff = -1
+	}
+	return s.PushControl.Stop(name, actor(r), cmp.Or(holdOff, leastRest))
+}

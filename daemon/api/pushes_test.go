@@ -18,9 +18,13 @@ import (
 // fakePushes is pushes as the API sees them: one of a file, and what is added.
 type fakePushes struct{ all []Push }
 
-func (f *fakePushes) Start(string, string) error               { return ErrRuns }
-func (f *fakePushes) Stop(string, string, time.Duration) error { return nil }
-func (f *fakePushes) Retry(string) error                       { return nil }
+func (f *fakePushes) Start(string, string) error { return ErrRuns }
+func (f *fakePushes) Retry(string) error         { return nil }
+
+func (f *fakePushes) Stop(_, _ string, holdOff time.Duration) error {
+	f.all[0].Comment = "rests for " + holdOff.String()
+	return nil
+}
 
 func (f *fakePushes) Add(name string, text []byte) error {
 	if name == "up" {
@@ -102,7 +106,9 @@ func TestPushesAreAddedAndRemoved(t *testing.T) {
 		{"it is removed", "DELETE", "/v1/pushes/extra", "", 204, ""},
 		{"it is gone", "DELETE", "/v1/pushes/extra", "", 404, "no such push"},
 		{"what runs is not resumed", "POST", "/v1/pushes/up/resume", "", 409, "runs already"},
-		{"it is paused", "POST", "/v1/pushes/up/pause", "", 200, `"name":"up"`},
+		{"it is paused", "POST", "/v1/pushes/up/pause", "", 200, `"comment":"rests for -1ns"`},
+		{"for an hour", "POST", "/v1/pushes/up/pause", `{"hold_off": "1h"}`, 200, `"comment":"rests for 1h0m0s"`},
+		{"it is stopped", "POST", "/v1/pushes/up/stop", "", 200, `"comment":"rests for 1m0s"`},
 	} {
 		got := asked(h, row.method, row.path, row.body)
 		text := got.Body.String()
