@@ -262,6 +262,7 @@ func (p *pushes) report(m *push, st supervise.State) {
 	}
 	changed := m.state.Phase != st.Phase
 	m.state = st
+	m.holdCamera()
 	if changed {
 		p.tell(m, string(st.Phase), reasonOf(st))
 	}

@@ -251,6 +251,9 @@ func TestFailedStaysUntilRetryOrEdit(t *testing.T) {
 		if st.Phase != supervise.Failed || st.Attempt != 2 || len(st.Errors) != 2 || r.count("a:1935") != 2 {
 			t.Errorf("%+v, %d connects", st, r.count("a:1935"))
 		}
+		if st := r.relay.Path("gate").State(); st.Phase != supervise.Idle {
+			t.Errorf("the camera is %s for a push that has failed", st.Phase)
+		}
 		if err := r.Retry("up"); err != nil {
 			t.Error(err)
 		}

@@ -18,9 +18,10 @@ func (p *pushes) amend(m *push, plan pushPlan) {
 	if was == m.terms || plan.spec != m.spec {
 		return // it is as it was, or begins anew
 	}
-	if was.demand != m.terms.demand && m.claimed != nil {
+	if was.demand != m.terms.demand && m.release != nil {
 		release := m.release
-		m.enterClaim()
+		m.release = nil
+		m.holdCamera()
 		release()
 	}
 	if m.backup && was.backup != m.terms.backup && m.end != nil {
@@ -39,20 +40,30 @@ func (p *pushes) claim(m *push, path *relay.Path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.claimed = path
-	m.enterClaim()
+	m.holdCamera()
 }
 
-// enterClaim is claim again. mu is held.
-func (m *push) enterClaim() {
-	m.release = m.claimed.Claim(relay.Claim{
-		ID: m.name, Kind: relay.ClaimPush, By: m.name, Starts: m.terms.demand, Holds: m.terms.demand,
-	})
+// holdCamera makes the claim of a push follow its state: one that has failed
+// wants nothing. mu is held.
+func (m *push) holdCamera() {
+	switch failed := m.state.Phase == supervise.Failed; {
+	case m.claimed != nil && m.release == nil && !failed:
+		m.release = m.claimed.Claim(relay.Claim{
+			ID: m.name, Kind: relay.ClaimPush, By: m.name, Starts: m.terms.demand, Holds: m.terms.demand,
+		})
+	case m.release != nil && failed:
+		m.release()
+		m.release = nil
+	}
 }
 
+// unclaim takes the push out of the ledger.
 func (p *pushes) unclaim(m *push) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m.release()
+	if m.release != nil {
+		m.release()
+	}
 	m.claimed, m.release = nil, nil
 }
 

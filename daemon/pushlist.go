@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"camrelay/daemon/api"
@@ -31,7 +32,7 @@ func (p *pushes) entry(m *push, now time.Time) api.Push {
 		Priority: t.priority, Limit: t.limit, Retry: t.retry, File: t.file,
 		Audio: api.PushAudio{Mode: string(m.spec.audio), State: m.view.state, Reason: m.view.reason},
 	}
-	e.State.Reason, e.Warnings = reasonOf(m.state), p.warnings(m, now)
+	e.State.Reason, e.Warnings = m.reason(), p.warnings(m, now)
 	if t.backup.scheme != "" {
 		e.Backup, e.OnBackup = t.backup.shown, m.backup
 	}
@@ -48,4 +49,16 @@ func (p *pushes) entry(m *push, now time.Time) api.Push {
 	}
 	e.Bytes, e.Units, e.Lost, e.LastSent = c.bytes, c.units, c.lost, m.sent
 	return e
+}
+
+// reason says why a push is as it is, or what it does. mu is held.
+func (m *push) reason() string {
+	why, to := reasonOf(m.state), m.inUse()
+	switch {
+	case why != "" || m.state.Phase != supervise.Starting || len(m.live) == 0:
+		return why
+	case to.srt.Listen:
+		return "waits for the other side to call " + strings.TrimPrefix(to.shown, "srt://")
+	}
+	return "is being connected"
 }
