@@ -56,7 +56,8 @@ func (f *rowsF) f17(t *testing.T) {
 	f.awaitHealth("cam1", "warm", 10*time.Second) // by its policy, with no call
 
 	f.terminate(`{"name":"cam1","kind":"keepalive","holdOff":"2s"}`).want(http.StatusOK)
-	if r := f.call("GET", "/v3/paths/keepalive/get/"+f.keep, ""); r.str("reason") != "terminated by api: terminated through the API" {
+	const ended = "terminated by api: terminated through the API"
+	if r := f.call("GET", "/v3/paths/keepalive/get/"+f.keep, ""); r.str("reason") != ended {
 		t.Errorf("a keepalive that was terminated: %s", r.text)
 	}
 	f.awaitKeepalive(f.keep, "holding", 20*time.Second) // once its hold-off is over
