@@ -103,6 +103,11 @@ func (d *decoder) push(v value, name string, p *Push) {
 	}
 	d.target(v, to, &p.Target)
 	d.checkPlatform(v, to, p.Platform)
+	if made := p.Audio != AudioPass && p.Audio != AudioAuto && p.Audio != ""; to != nil && made &&
+		strings.HasPrefix(to.Scheme, "rtsp") {
+		d.place(v.key+".audio").fail("an RTSP push sends what the camera sends",
+			"say auto or pass, or push by another scheme")
+	}
 }
 
 // backup reads the section backup.

@@ -69,6 +69,9 @@ var table = map[string]demands{
 // belongs; empty if there is none that all its users share.
 func Ingest(name string) string { return table[name].ingest }
 
+// NeedsSound tells whether a platform refuses a stream without sound.
+func NeedsSound(name string) bool { return table[name].sound }
+
 // CheckURL says what of a push's URL does not look like the platform's. An
 // unknown platform demands nothing. No part of the URL is quoted but its scheme
 // and host.
