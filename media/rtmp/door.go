@@ -247,7 +247,8 @@ func (d *door) result(transaction float64, vs []any, st status) error {
 }
 
 const noHEVC = "the server has not offered H.265 (Enhanced RTMP, hvc1): " +
-	"set the camera or another of its streams to H.264, or push by SRT"
+	"set the camera or another of its streams to H.264, push by SRT, " +
+	"or set enhanced to force if the server is known to take it"
 
 // refused acts on _error. Servers that do not know releaseStream or FCPublish
 // may answer so, which means nothing.

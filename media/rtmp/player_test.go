@@ -304,3 +304,19 @@ func TestAViewerThatReadsNothingIsClosed(t *testing.T) {
 	}
 	eventually(t, "it is counted", func() bool { return x.Stats().Slow == 1 && x.Stats().Viewers == 0 })
 }
+
+func TestAViewerThatIsOvertakenAgainAndAgain(t *testing.T) {
+	v := &viewer{server: New(Config{}, nil, nil), sub: new(hub.Subscription)}
+	n := 0
+	for err := error(nil); err == nil && n < 100; n++ {
+		if err = v.sent(1000, 5, 50); err != nil && !errors.Is(err, errTooSlow) {
+			t.Fatal(err)
+		}
+		if e := v.sent(1000, 5, 0); e != nil {
+			t.Fatal(e)
+		}
+	}
+	if st := v.server.Stats(); n != maxFalls+1 || st.Lost != int64(n)*50 {
+		t.Errorf("closed after %d times, %d units counted as lost", n, st.Lost)
+	}
+}

@@ -136,14 +136,18 @@ func (s Spec) choose(all []*media.Track, takes flv.Extras) (video, audio *media.
 func choose(tracks []*media.Track, takes flv.Extras) (video, audio *media.Track, out []flv.Omission, err error) {
 	video, audio, out = flv.Choose(tracks, takes)
 	pictures := slices.ContainsFunc(tracks, func(t *media.Track) bool { return t.Kind == media.KindVideo })
-	if video == nil && (pictures || audio == nil) {
-		text := []string{"the camera has nothing that RTMP can carry"}
-		for _, o := range out {
-			text = append(text, o.String())
-		}
-		return nil, nil, nil, unsupported(strings.Join(text, "; "))
+	if video != nil || !pictures && audio != nil {
+		return video, audio, out, nil
 	}
-	return video, audio, out, nil
+	text := []string{"the camera has nothing that RTMP can carry"}
+	if pictures {
+		text[0] = "the camera's pictures cannot go by RTMP"
+		out = slices.DeleteFunc(out, func(o flv.Omission) bool { return o.Track.Kind != media.KindVideo })
+	}
+	for _, o := range out {
+		text = append(text, o.String())
+	}
+	return nil, nil, nil, unsupported(strings.Join(text, "; "))
 }
 
 // ended returns the cause of ctx if that is done, else err.
