@@ -21,6 +21,7 @@ func answer(ctx context.Context, spec Spec) (l *link, hangUp func(), err error) 
 		return nil, nil, fmt.Errorf("cannot listen for a receiver: %w", err)
 	}
 	var busy atomic.Bool
+	ln.rest.begin()
 	err = ln.listen(1, func(c caller) int {
 		switch {
 		case spec.StreamID != "" && media.Secret(c.streamID) != spec.StreamID:
@@ -28,6 +29,7 @@ func answer(ctx context.Context, spec Spec) (l *link, hangUp func(), err error) 
 		case busy.Load():
 			return rejectOverload
 		}
+		ln.rest.end()
 		return 0
 	})
 	if err != nil {

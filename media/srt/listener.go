@@ -54,6 +54,7 @@ type caller struct {
 type listener struct {
 	link   *link
 	addr   netip.AddrPort
+	rest   rest       // from bindListener to close; begun and ended by who counts the connections
 	handle cgo.Handle // of ask; 0 before listen
 	ask    func(caller) (reason int)
 }
@@ -82,7 +83,8 @@ func bindListener(ctx context.Context, address string, options map[string]string
 		l.close()
 		return nil, err
 	}
-	return &listener{link: l, addr: netip.AddrPortFrom(at.Addr(), port)}, nil
+	at = netip.AddrPortFrom(at.Addr(), port)
+	return &listener{link: l, addr: at, rest: newRest(at)}, nil
 }
 
 // localAddress turns host:port into an address, and tells whether it is that of
@@ -144,7 +146,9 @@ func (l *listener) accept() (*link, int32, error) {
 
 // close ends all: no call of ask is under way or follows, accept returns.
 func (l *listener) close() {
+	l.rest.end() // libsrt waits for its thread some seconds later
 	l.link.close()
+	l.rest.close()
 	if l.handle != 0 {
 		l.handle.Delete() // libsrt asks under the lock that closing has taken
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -248,12 +249,13 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	round()
 	threads, files := settled(t)
+	routines := runtime.NumGoroutine()
 	for range 5 {
 		round()
 	}
-	eventually(t, "threads and files are as before", func() bool {
+	eventually(t, "all is as before", func() bool {
 		th, f := count(t)
-		return th <= threads+1 && f <= files // the Go runtime keeps threads
+		return th <= threads+1 && f <= files && runtime.NumGoroutine() <= routines // the Go runtime keeps threads
 	})
 }
 

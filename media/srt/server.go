@@ -76,6 +76,7 @@ func (s *Server) Stats() Stats {
 // Run serves until ctx is done, then says goodbye to every viewer and returns
 // ctx.Err(). Listen must have succeeded.
 func (s *Server) Run(ctx context.Context) error {
+	s.listener.rest.begin()
 	err := s.listener.listen(s.cfg.MaxConns, func(c caller) int { return s.called(ctx, c) })
 	if err != nil {
 		s.listener.close()
@@ -163,6 +164,7 @@ func (s *Server) enter(who caller) (c *call, hold time.Duration, err error) {
 	if len(s.calls) >= s.cfg.MaxConns || !addr.IsLoopback() && s.from[addr] >= s.cfg.MaxConnsFrom {
 		return nil, 0, errCrowded
 	}
+	s.listener.rest.end()
 	c = &call{caller: who, verdict: make(chan int, 1), link: make(chan *link, 1)}
 	s.calls[who.id] = c
 	s.from[addr]++
@@ -178,6 +180,9 @@ func (s *Server) leave(c *call) {
 		s.from[a]--
 	} else {
 		delete(s.from, a)
+	}
+	if len(s.calls) == 0 && !s.closed {
+		s.listener.rest.begin()
 	}
 	s.mu.Unlock()
 	select {

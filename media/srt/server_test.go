@@ -5,7 +5,9 @@ package srt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"camrelay/media"
 	"camrelay/media/hub"
@@ -216,5 +220,57 @@ func TestSessionsEnd(t *testing.T) {
 			}
 			eventually(t, "nobody is counted", func() bool { return s.server.Stats().Readers == 0 })
 		})
+	}
+}
+
+// TestAServerTakesOver from one with other settings at the same port.
+func TestAServerTakesOver(t *testing.T) {
+	t.Parallel()
+	cam := play(t, mediatest.H264)
+	first := serve(t, Config{}, cam.stream)
+	first.record("streamid=cam", 20_000)
+	address := first.server.Addr().String()
+	second := New(Config{Listen: address, Passphrase: "a-long-secret"}, first.usual, slog.New(slog.DiscardHandler))
+	if err := second.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the first ended with %v", err)
+	}
+	if err := first.reason(); !errors.Is(err, errShutdown) {
+		t.Errorf("its viewer left because %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- second.Run(ctx) }()
+	first.record("streamid=cam&passphrase=a-long-secret", 20_000)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("the second ended with %v", err)
+	}
+}
+
+// TestNobodyThereCostsNothing: libsrt's thread rests but while there are viewers.
+func TestNobodyThereCostsNothing(t *testing.T) {
+	t.Parallel()
+	cam := play(t, mediatest.H264)
+	for _, address := range []string{"127.0.0.1:0", ":0"} {
+		s := serve(t, Config{Listen: address}, cam.stream)
+		rests := func() bool {
+			at, err := unix.GetsockoptTimeval(s.server.listener.rest.socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO)
+			return err == nil && at.Sec == 1
+		}
+		eventually(t, "it rests before the first", rests)
+		s.url = fmt.Sprintf("srt://127.0.0.1:%d", s.server.Addr().(*net.UDPAddr).Port)
+		_, viewer := s.record("streamid=cam", 20_000)
+		if rests() {
+			t.Error("it rests with a viewer")
+		}
+		_ = viewer.Process.Signal(syscall.SIGTERM)
+		eventually(t, "it rests after the last", rests)
+		_ = s.told("nobody", "")
+		if !rests() {
+			t.Error("it does not rest after a refusal")
+		}
 	}
 }

@@ -90,13 +90,16 @@ func TestResolve(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no-such-host.invalid") {
 		t.Errorf("a host that cannot be: %v", err)
 	}
-	for want, err := range map[string]error{
-		"no such host: ingest": &net.DNSError{Name: "ingest", IsNotFound: true},
-		"the name server does not answer when asked for ingest":     &net.DNSError{Name: "ingest", IsTimeout: true},
-		"cannot resolve the host: lookup ingest: server misbehaves": &net.DNSError{Name: "ingest", Err: "server misbehaves"},
+	for _, tc := range []struct {
+		err  net.DNSError
+		want string
+	}{
+		{net.DNSError{Name: "ingest", IsNotFound: true}, "no such host: ingest"},
+		{net.DNSError{Name: "ingest", IsTimeout: true}, "the name server does not answer when asked for ingest"},
+		{net.DNSError{Name: "ingest", Err: "it misbehaves"}, "cannot resolve the host: lookup ingest: it misbehaves"},
 	} {
-		if got := unresolved(err).Error(); got != want {
-			t.Errorf("got %q, want %q", got, want)
+		if got := unresolved(&tc.err).Error(); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
 }
