@@ -73,7 +73,7 @@ func TestPartsFillTheirTarget(t *testing.T) {
 		{name: "odd groups", every: 40 * time.Millisecond, gop: 53},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			units := c.film(t, 90*time.Second)
+			units := c.film(t, 50*time.Second)
 			synctest.Test(t, func(t *testing.T) {
 				cfg := settings()
 				cfg.Segment, cfg.Part, cfg.Window = 2*time.Second, 400*time.Millisecond, 14*time.Second
@@ -84,11 +84,11 @@ func TestPartsFillTheirTarget(t *testing.T) {
 					}
 					return nil
 				}, units[0].Track)
-				res := follow(t, s.server, s.begin(), time.Minute)
+				res := follow(t, s.server, s.begin(), 30*time.Second)
 				for _, v := range res.Violations {
 					t.Error(v)
 				}
-				if res.Segments < 8 || res.Parts < 50 {
+				if res.Segments < 4 || res.Parts < 25 {
 					t.Errorf("%d segments, %d parts", res.Segments, res.Parts)
 				}
 				st, _ := s.server.Status("gate")

@@ -96,14 +96,31 @@ func (s *Server) muxers(names []string) (found []*Muxer) {
 	return found
 }
 
+// kin returns the other streams that are on a ladder with the one of that name.
+func (s *Server) kin(name string) (all []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for head, ladder := range s.ladders {
+		if head != name && !slices.Contains(ladder, name) {
+			continue
+		}
+		for _, other := range ladder {
+			if other != name && !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	return all
+}
+
 // settle fixes what the playlists of m promise. All variants of a ladder promise
-// the same (rfc8216bis §6.2.4).
-func (s *Server) settle(v visit, m *Muxer) {
+// the same (rfc8216bis §6.2.4), whichever is asked for first.
+func (s *Server) settle(m *Muxer) {
 	t, settled := m.terms()
 	if settled {
 		return
 	}
-	all := append(s.muxers(s.others(v)), m)
+	all := append(s.muxers(s.kin(m.stream.Name())), m)
 	for _, o := range all {
 		theirs, _ := o.terms()
 		t.target, t.part = max(t.target, theirs.target), max(t.part, theirs.part)

@@ -172,6 +172,22 @@ func TestALadderIsOneSession(t *testing.T) {
 	})
 }
 
+func TestVariantsPromiseTheSame(t *testing.T) {
+	for _, first := range []string{"/gate/hls.m3u8", "/gate_sub/hls.m3u8", "/gate_sub/live.m3u8"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, true)
+			time.Sleep(5 * time.Second)
+			p.get(first)
+			a, _ := p.server.Status("gate")
+			b, _ := p.server.Status("gate_sub")
+			if a.TargetDuration == 0 || a.TargetDuration != b.TargetDuration || a.PartTarget != b.PartTarget {
+				t.Errorf("after %s: %v and %v, %v and %v", first,
+					a.TargetDuration, b.TargetDuration, a.PartTarget, b.PartTarget)
+			}
+		})
+	}
+}
+
 func TestVariantsShareTimeStamps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, true)

@@ -44,11 +44,11 @@ func TestAStrictPlayerFindsNoFault(t *testing.T) {
 				cfg := settings()
 				cfg.Window = 10 * time.Second
 				s := newSiteOf(t, cfg, kind)
-				res := follow(t, s.server, s.begin(), time.Minute)
+				res := follow(t, s.server, s.begin(), 30*time.Second)
 				for _, v := range res.Violations {
 					t.Error(v)
 				}
-				if res.Segments < 55 || res.Parts < 280 || res.Deltas < 100 || res.Hints < 270 {
+				if res.Segments < 25 || res.Parts < 130 || res.Deltas < 40 || res.Hints < 120 {
 					t.Errorf("%d segments, %d parts, %d deltas, %d hints", res.Segments, res.Parts, res.Deltas, res.Hints)
 				}
 			})

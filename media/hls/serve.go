@@ -73,7 +73,7 @@ func (s *Server) look(ctx context.Context, w *counter, r *http.Request, ss *sess
 }
 
 func (s *Server) plain(v visit, m *Muxer) ([]byte, error) {
-	s.settle(v, m)
+	s.settle(m)
 	text, err := m.plain()
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *Server) live(r *http.Request, ss *session, v visit, p *packaging) ([]by
 	if err != nil {
 		return nil, err
 	}
-	s.settle(v, m)
+	s.settle(m)
 	if d.block {
 		if err := m.await(r.Context(), p.done, ss.gone, func() (bool, error) { return m.reached(d) }); err != nil {
 			return nil, err
