@@ -9,6 +9,7 @@ require (
 	github.com/bluenviron/mediacommon/v2 v2.4.1
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/fsnotify/fsnotify v1.10.1
+	github.com/gen2brain/aac-go v0.0.0-20230119102159-ef1e76509d21
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/renameio/v2 v2.0.0
 	github.com/google/uuid v1.6.0

@@ -143,7 +143,7 @@ var doors = []door{
 }
 
 // cgoRooms may use cgo; all of them build without it.
-const cgoRooms = "media/srt"
+const cgoRooms = "media/srt media/audio"
 
 // pkg is what go list tells of a package.
 type pkg struct {
@@ -333,6 +333,8 @@ func TestLayersRefuse(t *testing.T) {
 		{"media/fmp4", "C", false, false},
 		{"media/srt", "C", false, true},
 		{"media/srt", "github.com/haivision/srtgo", false, true},
+		{"media/audio", "C", false, true},
+		{"media/feed", "github.com/gen2brain/aac-go/aacenc", false, false},
 		{"daemon", "github.com/haivision/srtgo", false, false},
 		{"media/hls", "github.com/Eyevinn/mp4ff/mp4", true, true},
 		{"media/hls", "github.com/Eyevinn/mp4ff/mp4", false, false},
