@@ -1,6 +1,6 @@
 // Package srt speaks SRT: it pushes a stream to a listener or to a receiver
 // that calls, and serves viewers that call, as MPEG-TS in payloads of seven
-// transport packets. It is the only package with cgo: libsrt through srtgo, and
+// transport packets. It is a package with cgo: libsrt through srtgo, and
 // shims for what srtgo lacks or does wrongly, which is all of accepting. Built
 // without cgo, a push and a server say so. Nobody can publish here.
 //
