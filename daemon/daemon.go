@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,7 @@ type daemon struct {
 	hooks    *hooks
 	watcher  *watch.Watcher
 	salt     [16]byte // of the sums of secret files
+	applied  plan     // the last one
 
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, hlsSpec]
@@ -110,7 +112,8 @@ func (a adder) Add(ctx context.Context, name string, source relay.Source) error 
 }
 
 // retryProblems is how often is tried again what was applied but does not work:
-// a port that was in use, an address that the box did not have yet.
+// a port that was in use, an address that the box did not have yet, a server that
+// has ended by itself.
 const retryProblems = 5 * time.Second
 
 // run is the one loop: it applies what the files say whenever they change.
@@ -143,9 +146,7 @@ func (d *daemon) run(ctx context.Context) error {
 		case <-changed:
 			d.reload(work)
 		case <-retry.C:
-			if len(d.configStatus().Problems) > 0 {
-				d.reload(work)
-			}
+			d.mend(work)
 		case <-ctx.Done():
 		}
 	}
@@ -180,23 +181,41 @@ func (d *daemon) reload(ctx context.Context) {
 		return
 	}
 	hash := hashOf(sources)
-	if st.State == "applied" && st.Hash == hash && len(st.Problems) == 0 {
+	if st.State == "applied" && st.Hash == hash {
 		return
 	}
-	fresh := st.State != "applied" || st.Hash != hash
-	if fresh {
-		now := time.Now()
-		st.Generation++
-		st.AppliedAt = &now
-	}
+	now := time.Now()
+	st.Generation++
+	st.AppliedAt = &now
 	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
-	st.Problems = d.apply(ctx, planOf(cfg, d.opts.Version))
+	d.applied = planOf(cfg, d.opts.Version)
+	d.apply(ctx, d.applied)
+	st.Problems = d.problems()
 	d.setStatus(st)
-	if fresh {
-		d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
-	}
+	d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
 	d.log.Info("configuration applied",
 		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
+}
+
+// problems returns what was applied and does not work.
+func (d *daemon) problems() []string { return append(d.hooks.problems(), d.servers.problems()...) }
+
+// mend tries again what does not work, and nothing else.
+func (d *daemon) mend(ctx context.Context) {
+	d.hooks.retry(ctx)
+	d.servers.retry(ctx)
+	if d.servers.hls.problem() != nil {
+		d.servers.hls.retry(ctx)
+		if d.servers.hls.problem() == nil {
+			d.servers.applyLadders(d.applied.ladders)
+			d.hlsSet.Apply(ctx, d.applied.hls) // what has ended without the server begins again
+		}
+	}
+	st := d.configStatus()
+	if problems := d.problems(); !slices.Equal(st.Problems, problems) {
+		st.Problems = problems
+		d.setStatus(st)
+	}
 }
 
 // openAPI opens the API where an empty file has it, so that it can be asked
@@ -206,9 +225,7 @@ func (d *daemon) openAPI(ctx context.Context) {
 	if err != nil {
 		panic("daemon: internal error: " + err.Error())
 	}
-	if err := d.servers.api.apply(ctx, planOf(cfg, d.opts.Version).servers.api); err != nil {
-		d.log.Error("cannot listen", "err", err)
-	}
+	d.servers.api.apply(ctx, planOf(cfg, d.opts.Version).servers.api)
 }
 
 // watch watches the files that were read, and where more may appear.
@@ -229,13 +246,13 @@ func hashOf(sources []config.Source) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// apply makes what runs equal the plan, and returns what could not be done.
-func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
+// apply makes what runs equal the plan; problems tells what could not be done.
+func (d *daemon) apply(ctx context.Context, p plan) {
 	d.applyAccess(p.access)
 	d.terminate.Store(&p.terminate)
 	d.pushes.holdOff.Store(int64(p.terminate.HoldOff))
 	d.sessions.SetStalledAfter(p.source.StalledAfter)
-	problems = append(problems, d.hooks.apply(ctx, p.hooks)...)
+	d.hooks.apply(ctx, p.hooks)
 	d.sources.configure(p.source, p.paths)
 	for name, policy := range p.paths {
 		d.relay.Put(name, policy)
@@ -247,9 +264,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 		d.hlsSet.Wait()
 	}
 	d.servers.applyOutputs(p.outputs)
-	if err := d.servers.applyHLS(ctx, p.servers.hls); err != nil {
-		problems = append(problems, err.Error())
-	}
+	d.servers.applyHLS(ctx, p.servers.hls)
 	d.servers.applyLadders(p.ladders)
 	d.hlsSet.Apply(ctx, p.hls)
 	d.cameraSet.Apply(ctx, p.cameras)
@@ -264,7 +279,7 @@ func (d *daemon) apply(ctx context.Context, p plan) (problems []string) {
 			d.servers.removeHLS(path.Name())
 		}
 	}
-	return append(problems, d.servers.apply(ctx, p.servers)...)
+	d.servers.apply(ctx, p.servers)
 }
 
 // shutdown stops from the edge inwards, so that everybody downstream is told

@@ -30,6 +30,9 @@ type hooks struct {
 	agent    string
 	log      *slog.Logger
 
+	want     map[string]config.Hook // what was applied last
+	unusable map[string]error       // those of want that cannot be used
+
 	mu      sync.Mutex             // guards clients
 	clients map[string]*hookClient // by name
 }
@@ -55,30 +58,50 @@ func newHooks(events *webhook.Log, sessions *session.Registry, version string, l
 	}
 }
 
-// apply makes the hooks those of the configuration, and returns what could not
-// be done: then the hook of before goes on. Goroutines descend from ctx. It is
-// called from one goroutine, as Close is.
-func (h *hooks) apply(ctx context.Context, want map[string]config.Hook) (problems []string) {
+// apply makes the hooks those of the configuration; problems tells what could
+// not be done: then the hook of before goes on. Goroutines descend from ctx. It,
+// problems, retry and Close are called from one goroutine.
+func (h *hooks) apply(ctx context.Context, want map[string]config.Hook) {
 	for name, c := range h.all() {
 		if _, ok := want[name]; !ok {
 			h.set(name, nil)
 			c.end()
 		}
 	}
+	failed := make(map[string]error)
 	for name, spec := range want {
 		before := h.client(name)
 		if before != nil && before.spec == spec {
 			continue
 		}
 		next, err := h.replace(ctx, name, spec, before)
-		if err != nil {
-			problems = append(problems, "hooks."+name+": "+err.Error())
+		if err == nil {
+			h.set(name, next)
 			continue
 		}
-		h.set(name, next)
+		failed[name] = err
+		if was := h.unusable[name]; was == nil || was.Error() != err.Error() {
+			h.log.Error("a hook cannot be used", "hook", name, "err", err)
+		}
 	}
-	slices.Sort(problems)
-	return problems
+	h.want, h.unusable = want, failed
+}
+
+// problems returns what was applied and does not work.
+func (h *hooks) problems() []string {
+	var all []string
+	for name, err := range h.unusable {
+		all = append(all, "hooks."+name+": "+err.Error())
+	}
+	slices.Sort(all)
+	return all
+}
+
+// retry tries again what could not be done.
+func (h *hooks) retry(ctx context.Context) {
+	if len(h.unusable) > 0 {
+		h.apply(ctx, h.want)
+	}
 }
 
 // replace makes a hook run. It takes over what the one before has counted and

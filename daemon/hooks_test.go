@@ -54,8 +54,8 @@ func (s *toldServer) told() string {
 
 func (h *hooks) of(t *testing.T, want map[string]config.Hook) {
 	t.Helper()
-	if problems := h.apply(t.Context(), want); len(problems) > 0 {
-		t.Fatal(problems)
+	if h.apply(t.Context(), want); len(h.problems()) > 0 {
+		t.Fatal(h.problems())
 	}
 }
 
@@ -114,8 +114,8 @@ func TestAHookThatCannotBeUsedLeavesTheOneBefore(t *testing.T) {
 	good := config.Hook{URL: "http://127.0.0.1:1/good"}
 	h.of(t, map[string]config.Hook{config.HookNotFound: good})
 	bad := config.Hook{URL: "https://127.0.0.1:1/bad", TLS: config.TLS{Fingerprint: "nonsense"}}
-	problems := h.apply(t.Context(), map[string]config.Hook{config.HookNotFound: bad})
-	if len(problems) != 1 || !strings.HasPrefix(problems[0], "hooks.on_not_found: ") {
+	h.apply(t.Context(), map[string]config.Hook{config.HookNotFound: bad})
+	if problems := h.problems(); len(problems) != 1 || !strings.HasPrefix(problems[0], "hooks.on_not_found: ") {
 		t.Errorf("problems %q", problems)
 	}
 	if got := h.status()[config.HookNotFound].URL; got != good.URL {

@@ -110,7 +110,7 @@ func listenHTTP(
 // limit in time; what a handler then waits for or sends has not.
 func bodied(limits httpLimits, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body == http.NoBody {
+		if r.ContentLength == 0 {
 			next.ServeHTTP(w, r)
 			return
 		}

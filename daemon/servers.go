@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,9 @@ type servers struct {
 	api   slot[apiSpec]
 	hls   slot[hlsSpec]
 
+	listening []server // all slots but that of HLS
+	unusable  []string // what of the last specification is no matter of trying again
+
 	running atomic.Pointer[hls.Server] // nil while HLS is off
 	outputs atomic.Pointer[map[string]config.Outputs]
 
@@ -40,38 +44,67 @@ type servers struct {
 	addrs map[string]string
 }
 
+// server is a slot of any specification.
+type server interface {
+	retry(ctx context.Context)
+	problem() error
+}
+
 func newServers(d *daemon) *servers {
 	s := &servers{d: d, log: d.log, addrs: make(map[string]string)}
+	log := d.log
 	s.rtsp = slot[config.RTSP]{
-		name: "rtsp", open: s.openRTSP, off: func(r config.RTSP) bool { return r.Listen == "" }, log: d.log,
+		name: "rtsp", open: s.openRTSP, addr: func(r config.RTSP) string { return r.Listen }, log: log,
 	}
 	s.rtsps = slot[config.RTSP]{
-		name: "rtsps", open: s.openRTSPS, off: func(r config.RTSP) bool { return r.TLS.Listen == "" }, log: d.log,
+		name: "rtsps", open: s.openRTSPS, addr: func(r config.RTSP) string { return r.TLS.Listen }, log: log,
 	}
 	s.http = slot[config.HTTP]{
-		name: "http", open: s.openHTTP, off: func(h config.HTTP) bool { return h.Listen == "" }, log: d.log,
+		name: "http", open: s.openHTTP, addr: func(h config.HTTP) string { return h.Listen }, log: log,
 	}
 	s.https = slot[config.HTTP]{
-		name: "https", open: s.openHTTPS, off: func(h config.HTTP) bool { return h.TLS.Listen == "" }, log: d.log,
+		name: "https", open: s.openHTTPS, addr: func(h config.HTTP) string { return h.TLS.Listen }, log: log,
 	}
 	s.rtmp = slot[config.Listener]{
-		name: "rtmp", open: s.openRTMP, off: func(l config.Listener) bool { return l.Listen == "" }, log: d.log,
+		name: "rtmp", open: s.openRTMP, addr: func(l config.Listener) string { return l.Listen }, log: log,
 	}
 	s.srt = slot[config.SRT]{
-		name: "srt", open: s.openSRT, off: func(c config.SRT) bool { return c.Listen == "" }, log: d.log,
+		name: "srt", open: s.openSRT, addr: func(c config.SRT) string { return c.Listen }, log: log,
 	}
-	s.api = slot[apiSpec]{name: "api", open: s.openAPI, off: func(a apiSpec) bool { return a == apiSpec{} }, log: d.log}
-	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: d.log}
+	s.api = slot[apiSpec]{
+		name: "api", open: s.openAPI, addr: func(a apiSpec) string { return a.listen },
+		off: func(a apiSpec) bool { return a == apiSpec{} }, log: log,
+	}
+	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: log}
+	s.listening = []server{&s.rtsp, &s.rtsps, &s.http, &s.https, &s.rtmp, &s.srt, &s.api}
 	return s
 }
 
-// applyHLS makes the HLS server run spec. Packagers of the one before must
-// have ended when the specification differs.
-func (s *servers) applyHLS(ctx context.Context, spec hlsSpec) error {
+// applyHLS makes the HLS server run spec, or says why not in problems. Packagers
+// of the one before must have ended when the specification differs.
+func (s *servers) applyHLS(ctx context.Context, spec hlsSpec) {
 	if s.hls.spec != spec {
 		s.hls.close() // two servers must not write into one directory
 	}
-	return s.hls.apply(ctx, spec)
+	s.hls.apply(ctx, spec)
+}
+
+// problems returns what was applied and does not work.
+func (s *servers) problems() []string {
+	all := slices.Clone(s.unusable)
+	for _, one := range append([]server{&s.hls}, s.listening...) {
+		if err := one.problem(); err != nil {
+			all = append(all, err.Error())
+		}
+	}
+	return all
+}
+
+// retry tries again to listen where that does not work.
+func (s *servers) retry(ctx context.Context) {
+	for _, one := range s.listening {
+		one.retry(ctx)
+	}
 }
 
 // applyLadders tells the HLS server which cameras are one playlist.
@@ -100,24 +133,30 @@ func (s *servers) removeHLS(name string) {
 	}
 }
 
-// apply makes the listeners equal spec and returns what could not be done.
-func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string) {
+// apply makes the listeners equal spec; problems tells what could not be done.
+func (s *servers) apply(ctx context.Context, spec serverSpec) {
+	s.unusable = nil
+	for name, err := range map[string]error{
+		"rtsp": s.rtspCert.set(spec.rtsp.TLS), "http": s.httpCert.set(spec.http.TLS),
+	} {
+		if err != nil {
+			s.unusable = append(s.unusable, name+".tls: "+err.Error())
+			s.log.Error("a server's certificate cannot be used", "server", name, "err", err)
+		}
+	}
 	plain, secure := spec.rtsp, spec.rtsp
 	plain.TLS, secure.Listen = config.ServerTLS{}, ""
 	secure.TLS = config.ServerTLS{Listen: spec.rtsp.TLS.Listen}
 	web, webs := spec.http, spec.http
 	web.TLS, webs.Listen = config.ServerTLS{}, ""
 	webs.TLS = config.ServerTLS{Listen: spec.http.TLS.Listen}
-	for _, err := range []error{
-		s.rtspCert.set(spec.rtsp.TLS), s.httpCert.set(spec.http.TLS),
-		s.rtsp.apply(ctx, plain), s.rtsps.apply(ctx, secure), s.http.apply(ctx, web), s.https.apply(ctx, webs),
-		s.rtmp.apply(ctx, spec.rtmp), s.srt.apply(ctx, spec.srt), s.api.apply(ctx, spec.api),
-	} {
-		if err != nil {
-			problems = append(problems, err.Error())
-			s.log.Error("cannot listen", "err", err)
-		}
-	}
+	s.rtsp.apply(ctx, plain)
+	s.rtsps.apply(ctx, secure)
+	s.http.apply(ctx, web)
+	s.https.apply(ctx, webs)
+	s.rtmp.apply(ctx, spec.rtmp)
+	s.srt.apply(ctx, spec.srt)
+	s.api.apply(ctx, spec.api)
 	for name, addr := range map[string]string{
 		"rtsp": spec.rtsp.Listen, "rtsps": spec.rtsp.TLS.Listen, "http": spec.http.Listen, "https": spec.http.TLS.Listen,
 		"rtmp": spec.rtmp.Listen, "srt": spec.srt.Listen,
@@ -126,7 +165,6 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) (problems []string
 			s.bound(name, "")
 		}
 	}
-	return problems
 }
 
 // closeViewers closes all servers of viewers at once, then what they share.

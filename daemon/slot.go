@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"syscall"
 )
@@ -16,71 +17,132 @@ type runner interface {
 
 // slot holds the one running server of a kind. A changed specification binds
 // the new address before it lets go of the old one; when that fails the old
-// server goes on.
+// server goes on. But for ended, its fields belong to one goroutine.
 type slot[S comparable] struct {
-	name  string
-	open  func(S) (runner, error) // binds
-	off   func(S) bool            // nothing is to run
-	log   *slog.Logger
-	spec  S
-	stop  func() // ends the running server and waits for it; nil if none runs
-	tried bool
-	err   error // why what was wanted last does not run
+	name string
+	open func(S) (runner, error) // binds
+	addr func(S) string          // host:port that is bound; nil: none
+	off  func(S) bool            // nothing is to run; nil: without an address nothing is
+	log  *slog.Logger
+
+	want  S    // what was applied last
+	tried bool // something was
+	err   error
+	spec  S          // of what runs
+	stop  func()     // ends the running server and waits for it; nil if none runs
+	ended chan error // of the running server: it has ended by itself. Has room for one
 }
 
-// apply makes the slot run spec. It is called from one goroutine.
-func (s *slot[S]) apply(ctx context.Context, spec S) error {
-	if s.tried && s.spec == spec && (s.stop != nil || s.off(spec)) {
-		s.err = nil
-		return nil
+// apply makes the slot run spec; problem tells why it does not.
+func (s *slot[S]) apply(ctx context.Context, spec S) {
+	s.look()
+	if !s.tried || s.want != spec || s.err != nil {
+		s.want, s.tried = spec, true
+		s.settle(s.change(ctx, spec, true))
 	}
-	s.tried, s.err = true, nil
-	if s.off(spec) {
+}
+
+// retry tries again what does not run.
+func (s *slot[S]) retry(ctx context.Context) {
+	if s.look(); s.err != nil {
+		s.settle(s.change(ctx, s.want, false))
+	}
+}
+
+// change lets spec run in the place of what does.
+func (s *slot[S]) change(ctx context.Context, spec S, edited bool) error {
+	if s.stop != nil && s.spec == spec {
+		return nil // what was wanted in between did not work
+	}
+	if s.isOff(spec) {
 		s.close()
 		s.spec = spec
 		return nil
 	}
 	next, err := s.open(spec)
-	if errors.Is(err, syscall.EADDRINUSE) && s.stop != nil {
-		next, err = s.exchange(ctx, spec) // it may be ourselves, on the same port
+	if errors.Is(err, syscall.EADDRINUSE) && edited && s.overlaps(spec) {
+		next, err = s.exchange(ctx, spec)
 	}
 	if err != nil {
-		s.err = fmt.Errorf("%s: %w", s.name, err)
-		return s.err
+		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	s.close()
-	s.spec = spec
-	s.stop = start(ctx, s.name, next, s.log)
+	s.start(ctx, spec, next)
 	return nil
+}
+
+func (s *slot[S]) isOff(spec S) bool {
+	if s.off != nil {
+		return s.off(spec)
+	}
+	return s.addr(spec) == ""
+}
+
+// overlaps tells whether the running server is in the way: it has the port,
+// perhaps at another address.
+func (s *slot[S]) overlaps(spec S) bool {
+	if s.stop == nil || s.addr == nil {
+		return false
+	}
+	_, ours, err1 := net.SplitHostPort(s.addr(s.spec))
+	_, theirs, err2 := net.SplitHostPort(s.addr(spec))
+	return err1 == nil && err2 == nil && ours == theirs
 }
 
 // exchange lets go of the running server before it binds, and takes it back if
 // that does not help.
 func (s *slot[S]) exchange(ctx context.Context, spec S) (runner, error) {
+	before := s.spec
 	s.close()
 	next, err := s.open(spec)
 	if err == nil {
 		return next, nil
 	}
-	if old, e := s.open(s.spec); e == nil {
-		s.stop = start(ctx, s.name, old, s.log)
+	if old, e := s.open(before); e == nil {
+		s.start(ctx, before, old)
 	}
 	return nil, err
 }
 
-// start runs r in a goroutine of its own; stop ends it and waits.
-func start(ctx context.Context, name string, r runner, log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := r.Run(ctx); err != nil && ctx.Err() == nil {
-			log.Error("server ended", "server", name, "err", err)
+// start runs next, and ends what ran before.
+func (s *slot[S]) start(ctx context.Context, spec S, next runner) {
+	s.close()
+	ended := make(chan error, 1)
+	s.spec, s.ended = spec, ended
+	s.stop = launch(ctx, next, func(err error) { ended <- err })
+}
+
+// errSilent is why a server has ended that does not say.
+var errSilent = errors.New("it has ended by itself")
+
+// look notices that the running server has ended by itself.
+func (s *slot[S]) look() {
+	select {
+	case err := <-s.ended:
+		if err == nil {
+			err = errSilent
 		}
-	})
-	return func() {
-		cancel()
-		wg.Wait()
+		s.close()
+		s.settle(fmt.Errorf("%s: %w", s.name, err))
+	default:
 	}
+}
+
+// settle notes whether what is wanted runs, and tells people what is news.
+func (s *slot[S]) settle(err error) {
+	was := s.err
+	s.err = err
+	switch {
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		s.log.Error("a server does not run as configured, it is tried again", "server", s.name, "err", err)
+	case err == nil && was != nil:
+		s.log.Info("a server runs as configured again", "server", s.name)
+	}
+}
+
+// problem returns why what is wanted does not run, nil if it does.
+func (s *slot[S]) problem() error {
+	s.look()
+	return s.err
 }
 
 // close stops what runs.
@@ -89,4 +151,25 @@ func (s *slot[S]) close() {
 		s.stop()
 		s.stop = nil
 	}
+}
+
+// launch runs r in a goroutine of its own. ended is called if r returns by
+// itself, in that goroutine. stop ends it and waits.
+func launch(ctx context.Context, r runner, ended func(error)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := r.Run(ctx); ctx.Err() == nil {
+			ended(err)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// start is launch for what never returns by itself.
+func start(ctx context.Context, name string, r runner, log *slog.Logger) (stop func()) {
+	return launch(ctx, r, func(err error) { log.Error("internal error: it has ended", "name", name, "err", err) })
 }

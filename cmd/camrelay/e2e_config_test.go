@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,4 +192,37 @@ pushes:
 		t.Cleanup(func() { p.Signal(syscall.SIGCONT) })
 	}
 	b.checkEnd()
+}
+
+// TestAPortInUseIsTriedAgain: it costs one line in the log, touches nothing
+// else, and is mended by itself.
+func TestAPortInUseIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b := startBox(t, fmt.Sprintf("version: 1\nhttp: {listen: %q}\n", taken.Addr()))
+	eventually(t, 10*time.Second, "the problem is shown", func() error {
+		st, err := b.status()
+		if err == nil && (len(st.Config.Problems) != 1 || !strings.HasPrefix(st.Config.Problems[0], "http: ")) {
+			err = fmt.Errorf("problems %q", st.Config.Problems)
+		}
+		return err
+	})
+	waitFor(t, 11*time.Second) // it is tried each 5 s
+	taken.Close()
+	eventually(t, 20*time.Second, "it listens", func() error {
+		st, err := b.status()
+		if err == nil && (len(st.Config.Problems) > 0 || st.Listeners["http"] != taken.Addr().String()) {
+			err = fmt.Errorf("problems %q, listeners %v", st.Config.Problems, st.Listeners)
+		}
+		return err
+	})
+	for line, want := range map[string]int{"level=ERROR": 1, "configuration applied": 1, "server=http": 2} {
+		if n := strings.Count(b.log.String(), line); n != want {
+			t.Errorf("%d lines with %q, want %d", n, line, want)
+		}
+	}
 }
