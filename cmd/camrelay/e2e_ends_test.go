@@ -82,6 +82,7 @@ func (l *rowsL) l16(t *testing.T) {
 // event is one of /v1/events.
 type event struct {
 	ID, Type, Path, Reason string
+	Time                   time.Time
 
 	Session string `json:"session_id"`
 }

@@ -70,8 +70,7 @@ func TestM1_M2_AKeepaliveStartsAndHolds(t *testing.T) {
 	if after := time.Since(removed); after < idleAfter {
 		t.Errorf("M2: closed %v after the keepalive, want %v", after, idleAfter)
 	}
-	took := time.Since(removed).Round(10 * time.Millisecond)
-	t.Logf("M2: TEARDOWN %v after the keepalive went, idle_after is %v", took, idleAfter)
+	punctual(t, "M2: TEARDOWN after the keepalive went", time.Since(removed), idleAfter+2*time.Second)
 	waitFor(t, idleAfter)
 	if n := cam.requests("TEARDOWN"); n != 1 || cam.playing() != 0 {
 		t.Errorf("M2: closed %d times, %d sessions play", n, cam.playing())
@@ -229,7 +228,7 @@ func TestM13_M14_M15_ACameraThatIsOff(t *testing.T) {
 	b := startBox(t, site)
 	id := b.addKeepalive("cam1")
 	longest := parallelAdds(t, b, site)
-	t.Logf("M13: 100 adds with reloads and the camera off, the slowest answered after %v", longest)
+	punctual(t, "M13: the slowest of 100 adds, with reloads and the camera off", longest, 200*time.Millisecond)
 	eventually(t, 15*time.Second, "M14: it waits and says why", func() error {
 		r := b.call("GET", "/v3/paths/keepalive/get/"+id, "")
 		if r.str("state") == "holding" || r.str("reason") == "" {

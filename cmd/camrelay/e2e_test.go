@@ -34,6 +34,17 @@ const plainEnv = "CAMRELAY_TEST_PLAIN"
 
 func raced() bool { return os.Getenv(plainEnv) == "" }
 
+// punctual fails the test if something took longer than the reference says. Only
+// a binary without the race detector is held to that, on a machine that does
+// nothing else: all others are held to what happens, in which order.
+func punctual(t testing.TB, what string, took, limit time.Duration) {
+	t.Helper()
+	t.Logf("%s: %v, at most %v", what, took.Round(time.Millisecond), limit)
+	if !raced() && took > limit {
+		t.Errorf("%s: %v, want at most %v", what, took.Round(time.Millisecond), limit)
+	}
+}
+
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
