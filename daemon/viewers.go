@@ -12,6 +12,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/web"
+	"camrelay/media/dash"
 	"camrelay/media/httplive"
 	"camrelay/media/hub"
 	"camrelay/media/rtmp"
@@ -151,13 +152,18 @@ func (c *certificate) config(protocols ...string) *tls.Config {
 func (s *servers) viewersHandler() http.Handler {
 	page := web.Handler(s.webCameras)
 	live := httplive.New(httplive.Config{}, s.subscribe, s.log)
+	manifests := dash.New(dash.Config{}, dashSource{s}, s.log)
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/-/", page)
 	mux.Handle("/favicon.ico", page)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if file := path.Base(r.URL.Path); file == "mpegts" || path.Ext(file) == ".flv" {
+		switch file := path.Base(r.URL.Path); {
+		case file == "mpegts" || path.Ext(file) == ".flv":
 			live.ServeHTTP(w, r)
+			return
+		case dash.Serves(file):
+			manifests.ServeHTTP(w, r)
 			return
 		}
 		if srv := s.running.Load(); srv != nil {

@@ -57,9 +57,9 @@ var rooms = []room{
 	{"media/mediatest/hlscheck", "media media/codec", "a player knows no server"},
 
 	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
-	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/hls/playlist", mediaHeight},
+	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/cmaf media/hls/playlist", mediaHeight},
 	{"media/hls/playlist", "media", "it formats text"},
-	{"media/dash", "media media/hub media/fmp4 media/codec", mediaHeight},
+	{"media/dash", "media media/hub media/fmp4 media/codec media/cmaf", mediaHeight},
 	{"media/rtspd", "media media/hub media/codec media/depay media/trust media/accept media/upstream", mediaHeight},
 	{"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec", mediaHeight},
 	{"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust", mediaHeight},
@@ -68,6 +68,7 @@ var rooms = []room{
 
 	{"media/feed", "media media/hub media/mpegts media/flv", "it keeps the logs that several protocols share"},
 	{"media/audio", "media media/hub media/codec", "a stream in, a view of it with other audio out"},
+	{"media/cmaf", "media", "nouns of segments, for those who keep them and those who list them"},
 	{"media/fmp4", "media media/codec", muxer},
 	{"media/mpegts", "media media/codec", muxer},
 	{"media/flv", "media media/codec", muxer},

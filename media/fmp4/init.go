@@ -85,7 +85,11 @@ func addTrack(seg *mp4.InitSegment, t *media.Track) (err error) {
 	return nil
 }
 
-// scale returns the time scale of t, ticks per second.
+// Scale returns the time scale that t has in init segments and fragments, ticks
+// per second.
+func Scale(t *media.Track) int { return scale(t) }
+
+// scale is Scale.
 func scale(t *media.Track) int {
 	switch {
 	case t.Kind == media.KindVideo:

@@ -44,6 +44,8 @@ type packager struct {
 
 	seg     *segment      // open; nil while waiting for a key frame
 	broken  bool          // the next segment does not continue the last one
+	begun   bool          // there has been a segment
+	run     time.Duration // media time of the first segment since nothing was broken
 	stale   bool          // there are tracks that are not packaged
 	heard   bool          // the other track has had a unit in the open segment
 	mute    bool          // the other track is described but silent
@@ -178,9 +180,13 @@ func (p *packager) open(u *media.Unit) {
 		wall = p.wall.Add(d / 8) // arrival jitters, media time does not
 	}
 	p.seg = &segment{
-		init: p.init, start: u.DTS, wall: wall,
+		init: p.init, start: u.DTS, wall: wall, from: u.PTS + p.shift,
 		independent: p.independent(u), discontinuity: p.broken,
 	}
+	if p.broken || !p.begun {
+		p.run, p.begun = p.seg.from, true
+	}
+	p.seg.run = p.run
 	p.broken, p.heard = false, false
 	p.from, p.end = u.DTS, u.DTS
 	p.out.begin(p.seg)

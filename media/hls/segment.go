@@ -21,6 +21,8 @@ type segment struct {
 	init          *initSegment
 	independent   bool
 	start         time.Duration // stream time of its first unit
+	from          time.Duration // media time at which its first unit is shown
+	run           time.Duration // from of the first segment since the discontinuity
 	wall          time.Time
 	file          *os.File // open while it grows
 	reserved      int64    // bytes taken from the budget

@@ -65,13 +65,21 @@ type visit struct {
 // credentials are part of the key: nobody gets in on the session of a neighbour
 // behind the same address.
 func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey) {
+	v := s.visitOf(r, name, "hls", file == multivariantName)
+	v.file = file
+	return v, v.key()
+}
+
+// visitOf reads a request for something of the stream of that name. first tells
+// that a player begins with it, and may learn from it which session it is.
+func (s *Server) visitOf(r *http.Request, name, protocol string, first bool) visit {
 	query := r.URL.Query()
 	v := visit{
-		req:  hub.Request{Path: name, Protocol: "hls", Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
-		name: name, file: file, via: name,
-		fresh: file == multivariantName && !query.Has(sessionParameter),
+		req:  hub.Request{Path: name, Protocol: protocol, Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
+		name: name, via: name,
+		fresh: first && !query.Has(sessionParameter),
 	}
-	if via := query.Get(ladderParameter); file != multivariantName && slices.Contains(s.ladder(via), name) {
+	if via := query.Get(ladderParameter); !first && slices.Contains(s.ladder(via), name) {
 		v.via = via
 		if s.packaged(name) != nil {
 			v.req.Path = via
@@ -100,12 +108,12 @@ func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey
 		host = r.RemoteAddr
 	}
 	h := sha256.New()
-	for _, f := range []string{host, r.UserAgent(), r.Header.Get("Authorization"), v.query} {
+	for _, f := range []string{protocol, host, r.UserAgent(), r.Header.Get("Authorization"), v.query} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f)))) //nolint:errcheck // it never fails
 		h.Write([]byte(f))                                          //nolint:errcheck // it never fails
 	}
 	h.Sum(v.sum[:0])
-	return v, v.key()
+	return v
 }
 
 func (v *visit) key() sessionKey { return sessionKey{v.req.Path, v.sum} }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestDASHPlays lets ffmpeg and GStreamer play the manifest of a live camera.
+func TestDASHPlays(t *testing.T) {
+	cams := startGstCams(t, "0")
+	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n  b: {url: \"%s\"}\n"+
+		"  h: {url: \"%s\"}\n", cams.url("/h264"), cams.url("/bframes"), cams.url("/h265")))
+	for camera, decoder := range map[string]string{"gate": "avdec_h264", "b": "avdec_h264", "h": "avdec_h265"} {
+		b.awaitActive(camera)
+		url := b.http(camera + "/manifest.mpd")
+		t.Run("ffmpeg "+camera, func(t *testing.T) {
+			if n := decode(t, 60*time.Second, "-i", url, "-frames:v", "100"); n < 100 {
+				t.Errorf("%d pictures, want 100", n)
+			}
+		})
+		t.Run("GStreamer "+camera, func(t *testing.T) {
+			out, errs, err := tool(t, 60*time.Second, "gst-launch-1.0", "-q", "souphttpsrc", "location="+url, "!",
+				"dashdemux", "name=d", "d.video_00", "!", "parsebin", "!", decoder, "!", "video/x-raw", "!",
+				"identity", "eos-after=100", "!", "fakesink", "sync=false")
+			if err != nil {
+				t.Errorf("%v\n%s\n%s", err, out, errs)
+			}
+		})
+	}
+}
+
+// TestUnknownDASHIsRefused asks for what there is not.
+func TestUnknownDASHIsRefused(t *testing.T) {
+	b := startBox(t, "version: 1\naccess: {view: open}\n")
+	for _, file := range []string{"nope/manifest.mpd", "nope/dash-00000000-1-1.m4s", "dash-x", "nope/dash-x"} {
+		res, err := http.Get(b.http(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Body.Close(); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", file, res.Status)
+		}
+	}
+}
+
+// dashed is what dash.mjs prints.
+type dashed struct {
+	Latency         []float64 // s, as dash.js tells, each tenth of a second
+	Behind          []float64 // ms behind the time of day by availabilityStartTime
+	Stalls          int
+	Errors          []string
+	Frames, Dropped int
+	Time            float64 // s
+}
+
+// TestDASHInChromium plays a live camera with dash.js and tells the latency.
+func TestDASHInChromium(t *testing.T) {
+	d := howLong(t, 20*time.Second)
+	dir, script := browser(t, "dash.mjs")
+	if out, err := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir,
+		"dashjs@5.2.1").CombinedOutput(); err != nil {
+		t.Fatalf("cannot install dash.js: %v\n%s", err, out)
+	}
+	cams := startGstCams(t, "0")
+	b := startBox(t, oneCamera(cams.url("/h264")))
+	b.awaitActive("gate")
+	url := b.http("gate/manifest.mpd")
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || bytes.Count(text, []byte("<S t=")) == 0 {
+		t.Fatalf("%s %v\n%s", res.Status, err, text)
+	} else {
+		t.Logf("%s", text)
+	}
+	out, errs, err := tool(t, d+2*time.Minute, "node", script, url, fmt.Sprint(d.Seconds()))
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, errs)
+	}
+	var w dashed
+	if err := json.Unmarshal([]byte(out), &w); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if len(w.Behind) == 0 || len(w.Latency) == 0 {
+		t.Fatalf("it does not play: %s\n%s", out, errs)
+	}
+	slices.Sort(w.Behind)
+	slices.Sort(w.Latency)
+	t.Logf("latency %.2f s median by dash.js, %.0f ms by the manifest's clock; %d stalls, %d pictures, %d dropped in %.1f s",
+		w.Latency[len(w.Latency)/2], w.Behind[len(w.Behind)/2], w.Stalls, w.Frames, w.Dropped, w.Time)
+	if len(w.Errors) > 0 {
+		t.Errorf("%v", w.Errors)
+	}
+	if want := int(d.Seconds() * 25 * 0.8); w.Frames < want {
+		t.Errorf("%d pictures, want %d", w.Frames, want)
+	}
+}

@@ -1,0 +1,192 @@
+package hls
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"camrelay/media"
+	"camrelay/media/cmaf"
+	"camrelay/media/hub"
+)
+
+// Visit is one request of a player that watches a stream by another protocol
+// over the same segments. Whoever has it calls Leave once.
+type Visit struct {
+	server *Server
+	sess   *session
+	visit  visit
+	key    sessionKey
+	pack   *packaging
+}
+
+// Enter admits the player that shows itself by r to the stream of that name, by
+// the rules of sessions that playlists have, and waits for its first segment.
+// first tells that players begin with what r asks for: then the answer tells
+// the player its session, by the Query of the windows. The errors are those of
+// the Opener.
+func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Visit, error) {
+	if !isStream(name) {
+		return nil, hub.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.StartTimeout)
+	defer cancel()
+	v := s.visitOf(r, name, protocol, first)
+	key := v.key()
+	ss, err := s.enter(ctx, v, key)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.shown(ctx, ss, v)
+	if err == nil {
+		err = p.wait(ctx, ss.gone)
+	}
+	visit := &Visit{server: s, sess: ss, visit: v, key: key, pack: p}
+	if err != nil {
+		visit.Leave(0, false)
+		return nil, err
+	}
+	s.settle(v, p.muxer)
+	s.pace(ss, p.muxer.target())
+	return visit, nil
+}
+
+// Leave ends the request, which has sent so many bytes. told tells that the
+// player has the answer: a session that begins with this request ends without.
+func (v *Visit) Leave(sent uint64, told bool) {
+	v.sess.sub.Sent.Add(sent)
+	v.server.leave(v.sess)
+	if v.visit.fresh && !told {
+		v.server.end(v.key, v.sess, errUntold)
+	}
+}
+
+// Windows returns what is kept of the streams of the ladder, that of the visit
+// among them. Those of which there is nothing are left out.
+func (v *Visit) Windows(ctx context.Context) (all []cmaf.Window) {
+	for _, name := range v.server.ladder(v.visit.name) {
+		m := v.pack.muxer
+		if name != v.visit.name {
+			if m = v.server.call(ctx, v.visit, name); m == nil {
+				continue
+			}
+		}
+		w := m.window()
+		if len(w.Segments) == 0 {
+			continue
+		}
+		w.Base, w.Query = relative(v.visit.name, name, ""), v.visit.suffix(name)
+		w.Epoch = v.server.epoch
+		all = append(all, w)
+	}
+	return all
+}
+
+// window returns what m keeps; Base, Query and Epoch are the caller's to set.
+func (m *Muxer) window() cmaf.Window {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := cmaf.Window{
+		Name: m.stream.Name(), Target: m.targetDuration(), Part: m.numbers.part, Length: m.cfg.Window,
+		Bandwidth: m.peak, FrameRate: m.rate,
+	}
+	for _, s := range m.listed() {
+		if !s.gap {
+			w.Segments = append(w.Segments, m.export(s))
+		}
+	}
+	if s := m.current; s != nil && len(s.parts) > 0 && !s.gap {
+		m.shown = max(m.shown, s.sequence+1)
+		w.Segments = append(w.Segments, m.export(s))
+	}
+	return w
+}
+
+// export returns what others are told of s. mu is held.
+func (m *Muxer) export(s *segment) cmaf.Segment {
+	_, init, _ := strings.Cut(strings.TrimSuffix(s.init.name, initSuffix), "-"+initPrefix)
+	n, err := strconv.Atoi(init)
+	if err != nil {
+		panic("hls: an init segment has no number: " + s.init.name)
+	}
+	return cmaf.Segment{
+		Session: m.session, Run: s.number, RunStart: s.run, Init: n, Tracks: s.init.tracks,
+		Start: s.from, Duration: s.duration, Independent: s.independent, Open: s == m.current,
+	}
+}
+
+// Growing is a segment to be read, which may grow yet.
+type Growing struct {
+	*os.File
+	visit *Visit
+	seg   *segment
+}
+
+// Open opens the segment of the stream of the visit that begins at start, in
+// ticks of cmaf.Scale, also the open one. The error is os.ErrNotExist for any
+// other.
+func (v *Visit) Open(ctx context.Context, session string, start int64) (*Growing, error) {
+	m := v.pack.muxer
+	if session != m.session {
+		return nil, os.ErrNotExist
+	}
+	var found *segment
+	err := v.await(ctx, func() (bool, error) {
+		found = m.at(start)
+		if found == nil || found.gap {
+			return false, os.ErrNotExist
+		}
+		return found.size > 0, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, err := m.store.open(found.name)
+	if err != nil {
+		return nil, os.ErrNotExist
+	}
+	return &Growing{File: f, visit: v, seg: found}, nil
+}
+
+// at returns the segment that begins at start; nil if there is none. mu is held.
+func (m *Muxer) at(start int64) *segment {
+	is := func(s *segment) bool { return media.ToTicks(s.from, cmaf.Scale) == start }
+	if m.current != nil && is(m.current) {
+		return m.current
+	}
+	if i := slices.IndexFunc(m.segments, is); i >= 0 {
+		return m.segments[i]
+	}
+	return nil
+}
+
+// Tracks returns what the segment holds, with the track_IDs 1, 2, …
+func (g *Growing) Tracks() []*media.Track {
+	m := g.visit.pack.muxer
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return g.seg.init.tracks
+}
+
+// Size returns the bytes of the segment as soon as there are more than after,
+// or as it is complete. They are whole fragments. It fails when the rest of the
+// segment cannot be written.
+func (g *Growing) Size(ctx context.Context, after int64) (size int64, complete bool, err error) {
+	m := g.visit.pack.muxer
+	err = g.visit.await(ctx, func() (bool, error) {
+		if g.seg.gap {
+			return false, fmt.Errorf("cannot write segment: %w", os.ErrNotExist)
+		}
+		size, complete = g.seg.size, m.current != g.seg
+		return complete || size > after, nil
+	})
+	return size, complete, err
+}
+
+func (v *Visit) await(ctx context.Context, ready func() (bool, error)) error {
+	return v.pack.muxer.await(ctx, v.pack.done, v.sess.gone, ready)
+}
