@@ -12,25 +12,17 @@ import (
 	"time"
 )
 
-// TestDASHPlays lets ffmpeg and GStreamer play the manifest of a live camera.
+// TestDASHPlays lets ffmpeg play the manifests of live cameras.
 func TestDASHPlays(t *testing.T) {
 	cams := startGstCams(t, "0")
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: \"%s\"}\n  b: {url: \"%s\"}\n"+
 		"  h: {url: \"%s\"}\n", cams.url("/h264"), cams.url("/bframes"), cams.url("/h265")))
-	for camera, decoder := range map[string]string{"gate": "avdec_h264", "b": "avdec_h264", "h": "avdec_h265"} {
+	for _, camera := range []string{"gate", "b", "h"} {
 		b.awaitActive(camera)
 		url := b.http(camera + "/manifest.mpd")
 		t.Run("ffmpeg "+camera, func(t *testing.T) {
 			if n := decode(t, 60*time.Second, "-i", url, "-frames:v", "100"); n < 100 {
 				t.Errorf("%d pictures, want 100", n)
-			}
-		})
-		t.Run("GStreamer "+camera, func(t *testing.T) {
-			out, errs, err := tool(t, 60*time.Second, "gst-launch-1.0", "-q", "souphttpsrc", "location="+url, "!",
-				"dashdemux", "name=d", "d.video_00", "!", "parsebin", "!", decoder, "!", "video/x-raw", "!",
-				"identity", "eos-after=100", "!", "fakesink", "sync=false")
-			if err != nil {
-				t.Errorf("%v\n%s\n%s", err, out, errs)
 			}
 		})
 	}
@@ -77,10 +69,8 @@ func TestDASHInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if text, err := io.ReadAll(res.Body); err != nil || bytes.Count(text, []byte("<S t=")) == 0 {
+	if text, err := io.ReadAll(res.Body); err != nil || !bytes.Contains(text, []byte("<S t=")) {
 		t.Fatalf("%s %v\n%s", res.Status, err, text)
-	} else {
-		t.Logf("%s", text)
 	}
 	out, errs, err := tool(t, d+2*time.Minute, "node", script, url, fmt.Sprint(d.Seconds()))
 	if err != nil {

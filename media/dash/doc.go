@@ -18,9 +18,8 @@
 //
 // Media time 0 is the same moment for all streams, and it is the manifest's
 // availabilityStartTime: presentation times stay true across outages and from
-// rung to rung of a ladder. GStreamer adds the media time to the start of the
-// Period, whatever presentationTimeOffset says; so times are made relative to
-// the Period when a track is taken out.
+// rung to rung of a ladder. In the segments, times are made relative to the
+// Period when a track is taken out, and need next to no presentationTimeOffset.
 //
 // Specification: ISO/IEC 23009-1, DASH-IF IOP v5 part 4 (low latency).
 package dash

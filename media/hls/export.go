@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"camrelay/media"
 	"camrelay/media/cmaf"
@@ -80,10 +81,17 @@ func (v *Visit) Windows(ctx context.Context) (all []cmaf.Window) {
 			continue
 		}
 		w.Base, w.Query = relative(v.visit.name, name, ""), v.visit.suffix(name)
-		w.Epoch = v.server.epoch
+		w.Epoch = v.server.epoch.begin()
 		all = append(all, w)
 	}
 	return all
+}
+
+// begin returns media time 0.
+func (e *epoch) begin() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.zero
 }
 
 // window returns what m keeps; Base, Query and Epoch are the caller's to set.
