@@ -51,7 +51,7 @@ func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Vis
 		visit.Leave(0, false)
 		return nil, err
 	}
-	s.settle(v, p.muxer)
+	s.settle(p.muxer)
 	s.pace(ss, p.muxer.target())
 	return visit, nil
 }
