@@ -83,9 +83,9 @@ type push struct {
 	terms pushTerms
 	state supervise.State
 	choice
-	live    []*media.Progress // of the running sessions
-	before  counts            // of the sessions before them
-	view    audioState
+	live    []*media.Progress       // of the running sessions
+	before  counts                  // of the sessions before them
+	view    *hub.Stream             // what the session that began last reads, nil if none runs
 	sent    time.Time               // when media was sent last, as it was seen
 	retry   chan struct{}           // has room for one
 	claimed *relay.Path             // whose ledger has its claim, nil if none has
@@ -179,7 +179,7 @@ func (p *pushes) take(name string, spec pushSpec) *push {
 	if m == nil {
 		return nil
 	}
-	m.spec, m.choice, m.view = spec, choice{}, audioState{}
+	m.spec, m.choice = spec, choice{}
 	m.state.Attempt, m.state.NextRetry, m.state.Waiting = 0, time.Time{}, ""
 	if spec.off {
 		m.state = m.state.To(supervise.Idle, "it is switched off", time.Now())

@@ -38,17 +38,21 @@ func (p *pushes) warnings(m *push, now time.Time) []string {
 			f.Audio = t.Codec
 		}
 	}
-	f.Audio = soundOf(m.spec.audio, f.Audio)
+	f.Audio = soundOf(m.spec.audio, m.terms.platform, f.Audio)
 	return platform.Check(string(m.terms.platform), f)
 }
 
 // soundOf returns what a platform gets of a camera's sound.
-func soundOf(mode config.Audio, camera media.Codec) media.Codec {
+func soundOf(mode config.Audio, name config.Platform, camera media.Codec) media.Codec {
 	switch {
 	case mode == config.AudioDrop:
 		return media.CodecUnknown
-	case mode == config.AudioPass, mode == config.AudioTranscode && camera == media.CodecUnknown:
+	case mode == config.AudioPass:
 		return camera
+	case mode == config.AudioSilent, platform.NeedsSound(string(name)):
+		return media.CodecAAC
+	case camera == media.CodecUnknown, camera == media.CodecOpus:
+		return media.CodecUnknown // nothing can be made of it
 	}
 	return media.CodecAAC
 }
@@ -75,7 +79,7 @@ func Advice(ctx context.Context, cfg *config.Config, runtimeDir string) ([]strin
 		if i < 0 || !push.Enabled {
 			continue
 		}
-		facts := factsOf(st.Cameras[i], pushOf(push, "", "").spec)
+		facts := factsOf(st.Cameras[i], pushOf(push, "", ""))
 		for _, text := range platform.Check(string(push.Platform), facts) {
 			all = append(all, fmt.Sprintf("push %s: %s", name, text))
 		}
@@ -85,9 +89,9 @@ func Advice(ctx context.Context, cfg *config.Config, runtimeDir string) ([]strin
 }
 
 // factsOf is what a push would send of a camera.
-func factsOf(c api.CameraStatus, push pushSpec) platform.Facts {
+func factsOf(c api.CameraStatus, push pushPlan) platform.Facts {
 	f := platform.Facts{
-		Scheme: push.target.scheme, Known: len(c.Tracks) > 0, Bitrate: float64(c.BitrateKbits) * 1000,
+		Scheme: push.spec.target.scheme, Known: len(c.Tracks) > 0, Bitrate: float64(c.BitrateKbits) * 1000,
 		FrameRate: c.FrameRate, KeyInterval: time.Duration(c.KeyInterval * float64(time.Second)),
 	}
 	for _, t := range c.Tracks {
@@ -99,7 +103,7 @@ func factsOf(c api.CameraStatus, push pushSpec) platform.Facts {
 			f.Audio = codec
 		}
 	}
-	f.Audio = soundOf(push.audio, f.Audio)
+	f.Audio = soundOf(push.spec.audio, push.terms.platform, f.Audio)
 	return f
 }
 

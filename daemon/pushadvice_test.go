@@ -13,25 +13,54 @@ import (
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
 	"camrelay/media"
+	"camrelay/media/audio"
 )
 
 func TestSoundOfAPush(t *testing.T) {
 	for _, row := range []struct {
 		mode         config.Audio
+		platform     config.Platform
 		camera, want media.Codec
 	}{
-		{config.AudioAuto, media.CodecUnknown, media.CodecAAC},
-		{config.AudioAuto, media.CodecPCMU, media.CodecAAC},
-		{config.AudioPass, media.CodecPCMU, media.CodecPCMU},
-		{config.AudioPass, media.CodecUnknown, media.CodecUnknown},
-		{config.AudioSilent, media.CodecUnknown, media.CodecAAC},
-		{config.AudioTranscode, media.CodecUnknown, media.CodecUnknown},
-		{config.AudioTranscode, media.CodecOpus, media.CodecAAC},
-		{config.AudioDrop, media.CodecAAC, media.CodecUnknown},
+		{config.AudioAuto, config.PlatformTwitch, media.CodecUnknown, media.CodecUnknown},
+		{config.AudioAuto, config.PlatformYouTube, media.CodecUnknown, media.CodecAAC},
+		{config.AudioAuto, config.PlatformTwitch, media.CodecPCMU, media.CodecAAC},
+		{config.AudioPass, config.PlatformYouTube, media.CodecPCMU, media.CodecPCMU},
+		{config.AudioPass, config.PlatformYouTube, media.CodecUnknown, media.CodecUnknown},
+		{config.AudioSilent, config.PlatformTwitch, media.CodecUnknown, media.CodecAAC},
+		{config.AudioTranscode, config.PlatformTwitch, media.CodecUnknown, media.CodecUnknown},
+		{config.AudioTranscode, config.PlatformTwitch, media.CodecOpus, media.CodecUnknown},
+		{config.AudioDrop, config.PlatformYouTube, media.CodecAAC, media.CodecUnknown},
 	} {
-		if got := soundOf(row.mode, row.camera); got != row.want {
-			t.Errorf("%s of %s: %s, want %s", row.mode, row.camera, got, row.want)
+		if got := soundOf(row.mode, row.platform, row.camera); got != row.want {
+			t.Errorf("%s of %s for %s: %s, want %s", row.mode, row.camera, row.platform, got, row.want)
 		}
+	}
+}
+
+func TestWhatSuitsIsNotMadeAnew(t *testing.T) {
+	video := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264}
+	sound := func(c media.Codec) *media.Track { return &media.Track{Kind: media.KindAudio, Codec: c} }
+	for _, row := range []struct {
+		name     string
+		mode     config.Audio
+		platform config.Platform
+		tracks   []*media.Track
+		want     bool
+	}{
+		{"AAC", config.AudioAuto, config.PlatformTwitch, []*media.Track{video, sound(media.CodecAAC)}, true},
+		{"AAC that is needed", config.AudioAuto, config.PlatformYouTube, []*media.Track{video, sound(media.CodecAAC)}, false},
+		{"G.711", config.AudioAuto, config.PlatformGeneric, []*media.Track{video, sound(media.CodecPCMA)}, false},
+		{"no sound", config.AudioTranscode, config.PlatformGeneric, []*media.Track{video}, true},
+		{"silence", config.AudioSilent, config.PlatformGeneric, []*media.Track{video, sound(media.CodecAAC)}, false},
+		{"none", config.AudioDrop, config.PlatformGeneric, []*media.Track{video, sound(media.CodecAAC)}, false},
+	} {
+		if got := suits(row.tracks, modeOf(row.mode, row.platform, "rtmp")); got != row.want {
+			t.Errorf("%s: %v", row.name, got)
+		}
+	}
+	if mode := modeOf(config.AudioAuto, config.PlatformGeneric, "rtsps"); mode != (audio.Mode{}) {
+		t.Errorf("RTSP: %+v", mode)
 	}
 }
 

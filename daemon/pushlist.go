@@ -30,7 +30,7 @@ func (p *pushes) entry(m *push, now time.Time) api.Push {
 		Name: m.name, Camera: m.spec.camera, URL: m.spec.target.shown, State: m.state, Stop: m.stop,
 		Enabled: !m.spec.off, Demand: t.demand, Comment: t.comment, Platform: string(t.platform),
 		Priority: t.priority, Limit: t.limit, Retry: t.retry, File: t.file,
-		Audio: api.PushAudio{Mode: string(m.spec.audio), State: m.view.state, Reason: m.view.reason},
+		Audio: m.sound(),
 	}
 	e.State.Reason, e.Warnings = m.reason(), p.warnings(m, now)
 	if t.backup.scheme != "" {

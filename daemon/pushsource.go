@@ -5,13 +5,18 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
+	"camrelay/daemon/api"
+	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/supervise"
 	"camrelay/media"
+	"camrelay/media/audio"
 	"camrelay/media/hub"
+	"camrelay/media/platform"
 )
 
 // sourceEvery is how often is looked why a camera that is out still is.
@@ -78,13 +83,68 @@ func unreachable(err error) bool {
 	return false
 }
 
-// audioState is what becomes of the sound of a push.
-type audioState struct {
-	state  string
-	reason string
+// viewOf returns the stream as a target is to have it, and notes what becomes of
+// its sound.
+func (p *pushes) viewOf(m *push, to targetSpec, s *hub.Stream) (view *hub.Stream, release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mode := modeOf(m.spec.audio, m.terms.platform, to.scheme)
+	if tracks, _ := s.Tracks(); suits(tracks, mode) {
+		mode = audio.Mode{} // a view would only copy
+	}
+	view, end := audio.View(s, mode)
+	m.view = view
+	return view, func() {
+		end()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if m.view == view {
+			m.view = nil
+		}
+	}
 }
 
-// viewOf returns the stream as a target is to have it.
-func (p *pushes) viewOf(_ *push, _ targetSpec, s *hub.Stream) (view *hub.Stream, release func()) {
-	return s, func() {}
+// suits tells whether tracks are already as the mode would make them.
+func suits(tracks []*media.Track, mode audio.Mode) bool {
+	if mode.Needed || mode.Policy != audio.Auto && mode.Policy != audio.Transcode {
+		return false
+	}
+	for _, t := range tracks {
+		if t.Kind == media.KindAudio {
+			return t.Codec == media.CodecAAC
+		}
+	}
+	return true
+}
+
+// modeOf says what a target can carry: RTSP all that the camera sends, a
+// platform AAC, anybody else Opus too.
+func modeOf(mode config.Audio, name config.Platform, scheme string) audio.Mode {
+	if strings.HasPrefix(scheme, "rtsp") {
+		return audio.Mode{}
+	}
+	return audio.Mode{
+		Policy: audio.Policy(mode), Opus: name == config.PlatformGeneric, Needed: platform.NeedsSound(string(name)),
+	}
+}
+
+// sound says what becomes of the sound of a push. mu is held.
+func (m *push) sound() api.PushAudio {
+	a := api.PushAudio{Mode: string(m.spec.audio)}
+	if m.view == nil {
+		return a
+	}
+	st := audio.StateOf(m.view)
+	a.In, a.Out, a.Reason = st.In, st.Out, st.Reason
+	switch {
+	case st.Out == "":
+		a.State = "none"
+	case st.Mode.Policy == audio.Silent, st.In == "":
+		a.State = "silence"
+	case st.In == st.Out:
+		a.State = "copied"
+	default:
+		a.State = "made"
+	}
+	return a
 }

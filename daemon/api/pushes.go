@@ -86,9 +86,11 @@ type PushErrorEntry struct {
 
 // PushAudio is what becomes of the camera's sound.
 type PushAudio struct {
-	Mode   string `json:"mode"`
-	State  string `json:"state"`
-	Reason string `json:"reason"`
+	Mode   string `json:"mode"`   // auto, pass, silent, transcode, drop
+	State  string `json:"state"`  // none, copied, made, silence; empty while nothing is sent
+	In     string `json:"in"`     // codec of the camera's, empty if it has none
+	Out    string `json:"out"`    // codec of what is sent, empty if there is none
+	Reason string `json:"reason"` // why there is none, or silence, where the mode lets expect more
 }
 
 func (s server) pushStatus(p Push) PushStatus {

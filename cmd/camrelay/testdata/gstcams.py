@@ -39,6 +39,8 @@ MOUNTS = {
     "/h265": "( " + VIDEO + "x265enc speed-preset=ultrafast tune=zerolatency bitrate=800 key-int-max=50 ! "
              "valve name=valve0 ! rtph265pay name=pay0 pt=96 config-interval=-1 " + AUDIO + PAY_A + ")",
     "/video": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + ")",
+    "/pcma": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + "audiotestsrc is-live=true wave=ticks ! "
+             "audio/x-raw,rate=8000,channels=1 ! alawenc ! valve name=valve1 ! rtppcmapay name=pay1 pt=8 )",
     "/gop4": "( " + VIDEO + "x264enc speed-preset=ultrafast bitrate=800 tune=zerolatency sliced-threads=false threads=1 key-int-max=100 ! " + PAY_V
              + AUDIO + PAY_A + ")",
 }
