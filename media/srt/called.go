@@ -2,9 +2,6 @@
 
 package srt
 
-/*
-#include <stdint.h>
-*/
 import "C"
 
 import (
@@ -13,16 +10,17 @@ import (
 	"unsafe"
 )
 
-// camrelaySRTCalled passes a call on to the listener whose handle it is. It
-// returns 0 or the reason to refuse it.
+// camrelaySRTCalled passes a call on to the listener whose handle it is: from
+// socket id, of an IP address of n bytes. streamID ends with a zero. It returns
+// 0 or the reason to refuse the call.
 //
 //export camrelaySRTCalled
 func camrelaySRTCalled(
-	handle C.uintptr_t, id C.int, ip unsafe.Pointer, n C.int, port C.uint16_t, streamID *C.char,
-) C.int {
-	l := cgo.Handle(handle).Value().(*listener)
-	addr, _ := netip.AddrFromSlice(C.GoBytes(ip, n)) // 4 or 16 bytes
-	return C.int(l.ask(caller{
-		id: int32(id), remote: netip.AddrPortFrom(addr.Unmap(), uint16(port)), streamID: C.GoString(streamID),
+	listening uintptr, id int32, ip unsafe.Pointer, n int32, port uint16, streamID unsafe.Pointer,
+) (reason int32) {
+	l := cgo.Handle(listening).Value().(*listener)
+	addr, _ := netip.AddrFromSlice(C.GoBytes(ip, C.int(n))) // 4 or 16 bytes
+	return int32(l.ask(caller{
+		id: id, remote: netip.AddrPortFrom(addr.Unmap(), port), streamID: C.GoString((*C.char)(streamID)),
 	}))
 }

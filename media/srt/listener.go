@@ -7,15 +7,15 @@ package srt
 #include <stdint.h>
 #include <srt/srt.h>
 
-extern int camrelaySRTCalled(uintptr_t listener, int id, void *ip, int n, uint16_t port, char *streamid);
+extern int32_t camrelaySRTCalled(uintptr_t listener, int32_t id, void *ip, int32_t n, uint16_t port, void *streamid);
 
 // called tells Go of a caller, and libsrt the reason to refuse it if there is one.
 static int called(void *listener, SRTSOCKET s, int version, const struct sockaddr *peer, const char *streamid) {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
 	int reason = peer->sa_family == AF_INET6 ?
-		camrelaySRTCalled((uintptr_t)listener, s, (void *)&v6->sin6_addr, 16, ntohs(v6->sin6_port), (char *)streamid) :
-		camrelaySRTCalled((uintptr_t)listener, s, (void *)&v4->sin_addr, 4, ntohs(v4->sin_port), (char *)streamid);
+		camrelaySRTCalled((uintptr_t)listener, s, (void *)&v6->sin6_addr, 16, ntohs(v6->sin6_port), (void *)streamid) :
+		camrelaySRTCalled((uintptr_t)listener, s, (void *)&v4->sin_addr, 4, ntohs(v4->sin_port), (void *)streamid);
 	if (reason == 0) return 0;
 	srt_setrejectreason(s, reason);
 	return -1;

@@ -176,7 +176,7 @@ func TestAListenerSaysWhy(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	cam := play(t, mediatest.H264)
 	err := start(t, new(Caller).Run, Spec{Host: "127.0.0.1", Port: freePort(t)}, cam.stream).ends(10 * time.Second)
-	if media.ClassOf(err) != media.ClassNetwork || !strings.Contains(err.Error(), "no answer") {
+	if media.ClassOf(err) != media.ClassUnreachable || !strings.Contains(err.Error(), "no answer") {
 		t.Errorf("got %v", err)
 	}
 }

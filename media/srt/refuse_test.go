@@ -10,10 +10,12 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/cgo"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"camrelay/media"
 	"camrelay/media/hub"
@@ -83,6 +85,23 @@ func TestCallersLearnWhyTheyAreRefused(t *testing.T) {
 			if tc.err != nil {
 				site.answer(site.usual)
 			}
+		}
+	}
+}
+
+func TestACallReachesItsListener(t *testing.T) {
+	for want, ip := range map[string][]byte{
+		"192.0.2.7:9000":     {192, 0, 2, 7},
+		"192.0.2.8:9000":     {10: 0xff, 11: 0xff, 12: 192, 13: 0, 14: 2, 15: 8},
+		"[2001:db8::1]:9000": {0: 0x20, 1: 1, 2: 0xd, 3: 0xb8, 15: 1},
+	} {
+		var got caller
+		h := cgo.NewHandle(&listener{ask: func(c caller) int { got = c; return 1404 }})
+		id := []byte("live/gate\x00rest")
+		reason := camrelaySRTCalled(uintptr(h), 7, unsafe.Pointer(&ip[0]), int32(len(ip)), 9000, unsafe.Pointer(&id[0]))
+		h.Delete()
+		if reason != 1404 || got != (caller{7, netip.MustParseAddrPort(want), "live/gate"}) {
+			t.Errorf("%s: got %+v, reason %d", want, got, reason)
 		}
 	}
 }

@@ -84,7 +84,8 @@ func unresolved(err error) error {
 	case ok && d.IsNotFound:
 		return fmt.Errorf("no such host: %s", d.Name)
 	case ok && d.IsTimeout:
-		return fmt.Errorf("the name server does not answer when asked for %s", d.Name)
+		err = fmt.Errorf("the name server does not answer when asked for %s", d.Name)
+		return media.Fail(media.ClassUnreachable, err)
 	}
 	return fmt.Errorf("cannot resolve the host: %w", err)
 }

@@ -98,7 +98,11 @@ func TestResolve(t *testing.T) {
 		{net.DNSError{Name: "ingest", IsTimeout: true}, "the name server does not answer when asked for ingest"},
 		{net.DNSError{Name: "ingest", Err: "it misbehaves"}, "cannot resolve the host: lookup ingest: it misbehaves"},
 	} {
-		if got := unresolved(&tc.err).Error(); got != tc.want {
+		got := unresolved(&tc.err)
+		if unheard := media.ClassOf(got) == media.ClassUnreachable; unheard != tc.err.IsTimeout {
+			t.Errorf("%v is of class %s", got, media.ClassOf(got))
+		}
+		if got := got.Error(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
 		}
 	}
