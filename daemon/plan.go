@@ -56,6 +56,38 @@ type serverSpec struct {
 
 type apiSpec struct{ listen, socket string }
 
+// split returns what the server is and what its twin is that speaks TLS. The
+// certificate is in neither: it is replaced under a server that runs.
+func (s serverSpec) split() (rtsp, rtsps config.RTSP, http, https config.HTTP) {
+	rtsp, rtsps, http, https = s.rtsp, s.rtsp, s.http, s.http
+	rtsp.TLS, rtsps.Listen = config.ServerTLS{}, ""
+	rtsps.TLS = config.ServerTLS{Listen: s.rtsp.TLS.Listen}
+	http.TLS, https.Listen = config.ServerTLS{}, ""
+	https.TLS = config.ServerTLS{Listen: s.http.TLS.Listen}
+	return rtsp, rtsps, http, https
+}
+
+// listening is a server for comparison.
+type listening struct {
+	addr string
+	spec any // of its slot
+	cert config.ServerTLS
+}
+
+// listening returns the servers by name.
+func (s serverSpec) listening() map[string]listening {
+	rtsp, rtsps, http, https := s.split()
+	return map[string]listening{
+		"RTSP":          {addr: rtsp.Listen, spec: rtsp},
+		"RTSP over TLS": {rtsps.TLS.Listen, rtsps, s.rtsp.TLS},
+		"HTTP":          {addr: http.Listen, spec: http},
+		"HTTPS":         {https.TLS.Listen, https, s.http.TLS},
+		"RTMP":          {addr: s.rtmp.Listen, spec: s.rtmp},
+		"SRT":           {addr: s.srt.Listen, spec: s.srt},
+		"API":           {addr: strings.TrimSpace(s.api.listen + " " + s.api.socket), spec: s.api},
+	}
+}
+
 // hlsLinger is how long HLS of an on-demand camera outlives its last viewer.
 const hlsLinger = 10 * time.Second
 
@@ -164,17 +196,10 @@ func diff(from, to plan) []string {
 			all = append(all, "push "+name+": changes without a reconnect")
 		}
 	}
-	for _, l := range []struct{ name, from, to string }{
-		{"RTSP", from.servers.rtsp.Listen, to.servers.rtsp.Listen},
-		{"RTSP over TLS", from.servers.rtsp.TLS.Listen, to.servers.rtsp.TLS.Listen},
-		{"HTTP", from.servers.http.Listen, to.servers.http.Listen},
-		{"RTMP", from.servers.rtmp.Listen, to.servers.rtmp.Listen},
-		{"SRT", from.servers.srt.Listen, to.servers.srt.Listen},
-		{"HTTPS", from.servers.http.TLS.Listen, to.servers.http.TLS.Listen},
-		{"API", fmt.Sprint(from.servers.api), fmt.Sprint(to.servers.api)},
-	} {
-		if l.from != l.to {
-			all = append(all, fmt.Sprintf("%s server: moves from %s to %s", l.name, l.from, l.to))
+	was := from.servers.listening()
+	for name, is := range to.servers.listening() {
+		if change := was[name].change(is); change != "" {
+			all = append(all, name+" server: "+change)
 		}
 	}
 	if from.servers.hls != to.servers.hls {
@@ -182,11 +207,37 @@ func diff(from, to plan) []string {
 	}
 	all = append(all, diffMaps("outputs of camera", from.outputs, to.outputs, "some are switched on or off")...)
 	all = append(all, diffMaps("ladder of camera", from.ladders, to.ladders, "changes")...)
+	all = append(all, diffMaps("hook", from.hooks, to.hooks, "is replaced, what it was not told goes to the new one")...)
+	if from.terminate != to.terminate {
+		all = append(all, "terminate: changes for who asks from now on")
+	}
+	if from.source != to.source {
+		all = append(all, "policy of paths that are added at run time: changes without a reconnect")
+	}
 	if !reflect.DeepEqual(from.access, to.access) {
 		all = append(all, "access: changes; viewers whose right is gone are sent away")
 	}
 	slices.Sort(all)
 	return all
+}
+
+// change says in words what becomes of a server, nothing if it stays as it is.
+func (was listening) change(is listening) string {
+	switch {
+	case was.addr == "" && is.addr == "":
+		return ""
+	case was.addr == "":
+		return "is switched on at " + is.addr
+	case is.addr == "":
+		return "is switched off"
+	case was.addr != is.addr:
+		return "moves from " + was.addr + " to " + is.addr
+	case was.spec != is.spec:
+		return "restarts, its clients connect anew"
+	case was.cert != is.cert:
+		return "shows another certificate"
+	}
+	return ""
 }
 
 func diffMaps[S comparable](what string, from, to map[string]S, change string) []string {

@@ -144,16 +144,11 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) {
 			s.log.Error("a server's certificate cannot be used", "server", name, "err", err)
 		}
 	}
-	plain, secure := spec.rtsp, spec.rtsp
-	plain.TLS, secure.Listen = config.ServerTLS{}, ""
-	secure.TLS = config.ServerTLS{Listen: spec.rtsp.TLS.Listen}
-	web, webs := spec.http, spec.http
-	web.TLS, webs.Listen = config.ServerTLS{}, ""
-	webs.TLS = config.ServerTLS{Listen: spec.http.TLS.Listen}
-	s.rtsp.apply(ctx, plain)
-	s.rtsps.apply(ctx, secure)
-	s.http.apply(ctx, web)
-	s.https.apply(ctx, webs)
+	rtsp, rtsps, http, https := spec.split()
+	s.rtsp.apply(ctx, rtsp)
+	s.rtsps.apply(ctx, rtsps)
+	s.http.apply(ctx, http)
+	s.https.apply(ctx, https)
 	s.rtmp.apply(ctx, spec.rtmp)
 	s.srt.apply(ctx, spec.srt)
 	s.api.apply(ctx, spec.api)
