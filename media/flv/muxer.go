@@ -45,8 +45,12 @@ type lane struct {
 	skip    bool          // until the next key frame
 }
 
-// hold is how long a unit waits for the other track, in stream time.
-const hold = 300 * time.Millisecond
+const (
+	// hold is how long a unit waits for the other track, in stream time.
+	hold = 300 * time.Millisecond
+	// maxWaiting bounds what waits if times do not rise as they should.
+	maxWaiting = 256
+)
 
 // New returns a muxer for the tracks of cfg.
 func New(cfg Config) *Muxer {
@@ -124,7 +128,7 @@ func (m *Muxer) release(out []Tag) []Tag {
 			return out
 		}
 		dts := l.waiting[0].DTS
-		if other.track != nil && dts > other.seen && l.seen-dts < hold {
+		if other.track != nil && dts > other.seen && l.seen-dts < hold && len(l.waiting) < maxWaiting {
 			return out
 		}
 		out = m.tag(l, out)

@@ -1,5 +1,10 @@
 package mpegts
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Parts of a transport packet. Specification: ISO 13818-1 2.4.3.2.
 const (
 	syncByte     = 0x47
@@ -89,10 +94,32 @@ func (c *counter) packets(b []byte, parts [][]byte, size int, f field) []byte {
 		b = c.stuffed(b, true, stuff)
 	}
 	b = src.appendTo(b, n)
-	for left := size - n; left > 0; left -= n {
+	left := size - n
+	for left > 0 {
+		if whole := min(left, len(src.cur)) / payloadSize; whole > 0 {
+			b = c.full(b, src.cur[:whole*payloadSize])
+			src.cur = src.cur[whole*payloadSize:]
+			left -= whole * payloadSize
+			continue
+		}
 		n = min(left, payloadSize)
 		b = c.stuffed(b, false, payloadSize-n)
 		b = src.appendTo(b, n)
+		left -= n
+	}
+	return b
+}
+
+// full appends packets that hold nothing but payload, a multiple of
+// payloadSize. Nearly all packets are such.
+func (c *counter) full(b, payload []byte) []byte {
+	head := uint32(syncByte)<<24 | uint32(c.pid)<<8 | payloadOnly
+	at := len(b)
+	b = slices.Grow(b, len(payload)/payloadSize*PacketSize)[:at+len(payload)/payloadSize*PacketSize]
+	for out := b[at:]; len(payload) > 0; out, payload = out[PacketSize:], payload[payloadSize:] {
+		binary.BigEndian.PutUint32(out, head|uint32(c.n))
+		copy(out[headerSize:PacketSize], payload[:payloadSize])
+		c.n = (c.n + 1) & 15
 	}
 	return b
 }
