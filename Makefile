@@ -14,6 +14,9 @@ DEADCODE    := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PLAYER  := daemon/web/assets/hls.light.min.js
 
+# What C calls, deadcode does not see.
+CALLED_FROM_C := unreachable func: camrelaySRTCalled$$
+
 # silent runs a command that must succeed and print nothing.
 silent = out=$$($(1)) && test -z "$$out" || { echo "$$out"; exit 1; }
 
@@ -47,7 +50,7 @@ lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated i
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
 	$(GOLANGCI) run ./...
-	@echo deadcode -test; $(call silent,$(DEADCODE) -test ./...)
+	@echo deadcode -test; $(call silent,{ $(DEADCODE) -test ./... || echo failed; } | sed '/$(CALLED_FROM_C)/d')
 	@echo go fix -diff; $(call silent,$(GO) fix -diff ./...)
 
 race: deps ## all tests with the race detector, in random order

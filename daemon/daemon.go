@@ -264,6 +264,8 @@ func (d *daemon) apply(ctx context.Context, p plan) {
 		d.hlsSet.Wait()
 	}
 	d.servers.applyOutputs(p.outputs)
+	d.servers.jpegs.Store(&p.jpegs)
+	d.servers.audio.Store(&p.audio)
 	d.servers.applyHLS(ctx, p.servers.hls)
 	d.servers.applyLadders(p.ladders)
 	d.hlsSet.Apply(ctx, p.hls)

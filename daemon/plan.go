@@ -14,6 +14,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/media/camera"
 	"camrelay/media/hls"
+	"camrelay/media/still"
 )
 
 // plan is what is to run, as comparable specifications: whatever differs from
@@ -26,6 +27,8 @@ type plan struct {
 	hls     map[string]hlsSpec // packaged as long as the camera is warm
 	outputs map[string]config.Outputs
 	ladders map[string]string // paths with commas between them
+	jpegs   map[string]still.Source
+	audio   map[string]config.Audio // of viewers, from their next start on
 	pushes  map[string]pushPlan
 	named   map[string]config.Camera // for pushes that are added at run time
 	servers serverSpec
@@ -116,6 +119,8 @@ func planOf(cfg *config.Config, version string) plan {
 		hls:     make(map[string]hlsSpec),
 		outputs: make(map[string]config.Outputs),
 		ladders: make(map[string]string),
+		jpegs:   make(map[string]still.Source),
+		audio:   make(map[string]config.Audio),
 		pushes:  make(map[string]pushPlan),
 		named:   cfg.Cameras,
 		servers: serverSpec{
@@ -132,6 +137,7 @@ func planOf(cfg *config.Config, version string) plan {
 			c.Outputs.HLS = false
 		}
 		p.outputs[name] = c.Outputs
+		p.jpegs[name], p.audio[name] = jpegOf(name, cfg.Cameras), c.Audio
 		if warm && c.Outputs.HLS && cfg.HLS.Mode == config.ModeAlways {
 			p.hls[name] = spec
 		}
@@ -206,6 +212,8 @@ func diff(from, to plan) []string {
 		all = append(all, "HLS server: restarts, its viewers load anew")
 	}
 	all = append(all, diffMaps("outputs of camera", from.outputs, to.outputs, "some are switched on or off")...)
+	all = append(all, diffMaps("snapshot of camera", from.jpegs, to.jpegs, "has another source")...)
+	all = append(all, diffMaps("sound of camera", from.audio, to.audio, "changes for new viewers")...)
 	all = append(all, diffMaps("ladder of camera", from.ladders, to.ladders, "changes")...)
 	all = append(all, diffMaps("hook", from.hooks, to.hooks, "is replaced, what it was not told goes to the new one")...)
 	if from.terminate != to.terminate {

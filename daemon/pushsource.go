@@ -111,7 +111,7 @@ func suits(tracks []*media.Track, mode audio.Mode) bool {
 	}
 	for _, t := range tracks {
 		if t.Kind == media.KindAudio {
-			return t.Codec == media.CodecAAC
+			return t.Codec == media.CodecAAC || t.Codec == media.CodecOpus && mode.Opus
 		}
 	}
 	return true

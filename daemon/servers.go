@@ -15,6 +15,7 @@ import (
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
 	"camrelay/media/hls"
+	"camrelay/media/still"
 )
 
 // servers is everything that listens, and the HLS packagers behind one of
@@ -36,6 +37,8 @@ type servers struct {
 
 	running atomic.Pointer[hls.Server] // nil while HLS is off
 	outputs atomic.Pointer[map[string]config.Outputs]
+	jpegs   atomic.Pointer[map[string]still.Source]
+	audio   atomic.Pointer[map[string]config.Audio]
 
 	ladders            map[string]string // as applied
 	rtspCert, httpCert certificate

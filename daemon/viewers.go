@@ -12,12 +12,14 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/web"
+	"camrelay/media/audio"
 	"camrelay/media/dash"
 	"camrelay/media/httplive"
 	"camrelay/media/hub"
 	"camrelay/media/rtmp"
 	"camrelay/media/rtspd"
 	"camrelay/media/srt"
+	"camrelay/media/still"
 )
 
 // subscribe is the relay's door with the switches of each camera's outputs.
@@ -27,11 +29,39 @@ func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscrip
 		return nil, hub.ErrNotFound
 	}
 	sub, err := s.d.relay.Subscribe(ctx, req)
+	if err == nil {
+		s.sound(sub, req)
+	}
 	if err == nil && !s.serves(req.Path, req.Protocol) { // switched off meanwhile
 		sub.Close(errSwitchedOff)
 		return nil, hub.ErrNotFound
 	}
 	return sub, err
+}
+
+// sound gives a viewer the sound that its protocol can carry. RTSP passes on
+// what the camera sends, and what is packaged is packaged for all.
+func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
+	mode := audio.Mode{Policy: audio.Auto}
+	switch req.Protocol {
+	case "rtmp", "flv":
+	case "srt", "mpegts":
+		mode.Opus = true
+	default:
+		return
+	}
+	if policy, ok := (*s.audio.Load())[req.Path]; ok {
+		mode.Policy = audio.Policy(policy)
+	}
+	if tracks, _ := sub.Stream.Tracks(); suits(tracks, mode) {
+		return // a view would only copy
+	}
+	view, release := audio.View(sub.Stream, mode)
+	end := sub.Close
+	sub.Stream, sub.Close = view, func(reason error) {
+		end(reason)
+		release()
+	}
 }
 
 // serves tells whether a camera may be watched by a protocol. Those added at
@@ -153,6 +183,9 @@ func (s *servers) viewersHandler() http.Handler {
 	page := web.Handler(s.webCameras)
 	live := httplive.New(httplive.Config{}, s.subscribe, s.log)
 	manifests := dash.New(dash.Config{}, dashSource{s}, s.log)
+	images := still.New(still.Config{
+		Source: func(name string) still.Source { return (*s.jpegs.Load())[name] }, Claim: s.claimImages,
+	}, s.subscribe, s.log)
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/-/", page)
@@ -165,6 +198,9 @@ func (s *servers) viewersHandler() http.Handler {
 		case dash.Serves(file):
 			manifests.ServeHTTP(w, r)
 			return
+		case file == "keyframe.mp4" || file == "snapshot.jpg":
+			images.ServeHTTP(w, r)
+			return
 		}
 		if srv := s.running.Load(); srv != nil {
 			srv.ServeHTTP(w, r)
@@ -173,6 +209,35 @@ func (s *servers) viewersHandler() http.Handler {
 		http.NotFound(w, r)
 	})
 	return mux
+}
+
+// claimImages holds a stream for the JPEG in it until release is called.
+func (s *servers) claimImages(ctx context.Context, name string) (st *hub.Stream, release func(), err error) {
+	p := s.d.relay.Path(name)
+	if p == nil {
+		return nil, nil, hub.ErrNotFound
+	}
+	release = p.Claim(relay.Claim{Kind: relay.ClaimViewer, By: "snapshot", Starts: true, Holds: true})
+	if _, err := p.Stream().WaitTracks(ctx); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return p.Stream(), release, nil
+}
+
+// jpegOf is where the camera's own JPEG comes from, pure.
+func jpegOf(name string, all map[string]config.Camera) still.Source {
+	c, sub := all[name], ""
+	for other, s := range all {
+		if s.SubOf == name {
+			sub = other
+		}
+	}
+	return still.Source{
+		MJPEG: sub,
+		URL:   c.SnapshotURL, Username: c.Username, Password: c.Password,
+		Insecure: c.TLS.Insecure, CA: c.TLS.CA, Fingerprint: c.TLS.Fingerprint,
+	}
 }
 
 // webCameras lists the cameras for the page.
