@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +134,7 @@ func (b *body) write(p []byte) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, os.ErrDeadlineExceeded) && time.Since(begin) >= b.timeout:
+	case time.Since(begin) >= b.timeout: // HTTP/2 tells of no deadline
 		return errSlow
 	}
 	return fmt.Errorf("%w: %w", errWrite, err)

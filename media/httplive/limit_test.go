@@ -2,6 +2,7 @@ package httplive
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -87,6 +88,61 @@ func (s *site) slow(path string) net.Conn {
 	return c
 }
 
+// http2 is the handler of s behind a server that speaks HTTP/2.
+func (s *site) http2() *httptest.Server {
+	server := httptest.NewUnstartedServer(s.handler)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	s.t.Cleanup(server.Close)
+	return server
+}
+
+// slowHTTP2 is slow over HTTP/2.
+func (s *site) slowHTTP2(path string) {
+	server := s.http2()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			return
+		}
+		<-ctx.Done()
+		resp.Body.Close()
+	}()
+	s.t.Cleanup(func() { cancel(); <-done })
+}
+
+// TestHTTP2 plays over HTTP/2 to the end.
+func TestHTTP2(t *testing.T) {
+	s, clip := clipSite(t, Config{}, mediatest.H264)
+	server := s.http2()
+	pictures := 0
+	units := s.reading(clip, 4*time.Second, func() {
+		resp, err := server.Client().Get(server.URL + "/gate/mpegts")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		if resp.ProtoMajor != 2 || resp.Header.Get("Content-Type") != "video/mp2t" {
+			t.Errorf("got %s %v", resp.Proto, resp.Header)
+		}
+		if err := readTS(resp.Body, func(mediatest.Received) { pictures++ }); !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+	})
+	if want := count(units, media.KindVideo); pictures != want {
+		t.Errorf("%d pictures, want %d", pictures, want)
+	}
+}
+
 // TestALateReaderGoesOnAtAKeyFrame lets a viewer read only after the log has
 // gone on without it.
 func TestALateReaderGoesOnAtAKeyFrame(t *testing.T) {
@@ -141,10 +197,14 @@ func TestALateReaderGoesOnAtAKeyFrame(t *testing.T) {
 // TestASlowViewer stands in its own way only: a viewer beside it loses nothing,
 // it is counted what it loses, and it is closed in the end.
 func TestASlowViewer(t *testing.T) {
-	for _, path := range []string{"/gate/mpegts", "/gate.flv"} {
-		t.Run(path, func(t *testing.T) {
+	for name, connect := range map[string]func(*site){
+		"MPEG-TS":             func(s *site) { s.slow("/gate/mpegts") },
+		"FLV":                 func(s *site) { s.slow("/gate.flv") },
+		"MPEG-TS over HTTP/2": func(s *site) { s.slowHTTP2("/gate/mpegts") },
+	} {
+		t.Run(name, func(t *testing.T) {
 			s, clip := clipSite(t, Config{WriteTimeout: 500 * time.Millisecond}, mediatest.H264AAC)
-			s.slow(path)
+			connect(s)
 			s.until("the viewer waits", func() bool { return s.stream.Units.Readers() > 0 })
 			beside := s.stream.Units.Reader("beside", hub.LastStart)
 			defer beside.Close()
