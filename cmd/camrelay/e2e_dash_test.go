@@ -85,7 +85,7 @@ func TestDASHInChromium(t *testing.T) {
 	}
 	slices.Sort(w.Behind)
 	slices.Sort(w.Latency)
-	t.Logf("latency %.2f s median by dash.js, %.0f ms by the manifest's clock; %d stalls, %d pictures, %d dropped in %.1f s",
+	t.Logf("latency %.2f s by dash.js, %.0f ms by the manifest; %d stalls, %d pictures, %d dropped in %.1f s",
 		w.Latency[len(w.Latency)/2], w.Behind[len(w.Behind)/2], w.Stalls, w.Frames, w.Dropped, w.Time)
 	if len(w.Errors) > 0 {
 		t.Errorf("%v", w.Errors)

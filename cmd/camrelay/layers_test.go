@@ -57,7 +57,10 @@ var rooms = []room{
 	{"media/mediatest/hlscheck", "media media/codec", "a player knows no server"},
 
 	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
-	{"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/cmaf media/hls/playlist", mediaHeight},
+	{
+		"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/cmaf media/hls/playlist",
+		mediaHeight,
+	},
 	{"media/hls/playlist", "media", "it formats text"},
 	{"media/dash", "media media/hub media/fmp4 media/codec media/cmaf", mediaHeight},
 	{"media/rtspd", "media media/hub media/codec media/depay media/trust media/accept media/upstream", mediaHeight},

@@ -99,7 +99,9 @@ const (
 
 // appendFragment appends what moof, which lies at offset and describes mdat
 // bytes behind it, has of a track.
-func (e *Extractor) appendFragment(dst []byte, r io.ReaderAt, offset int64, moof []byte, mdat int64, track uint32) ([]byte, error) {
+func (e *Extractor) appendFragment(
+	dst []byte, r io.ReaderAt, offset int64, moof []byte, mdat int64, track uint32,
+) ([]byte, error) {
 	mfhd, rest, ok := box(moof[boxHeader:], "mfhd")
 	if !ok || len(mfhd) != mfhdSize {
 		return dst, errBoxes
