@@ -123,7 +123,8 @@ func gstFrames(t *testing.T, url string, tracks []*media.Track) map[media.Kind]i
 		demux = "flvdemux"
 	}
 	dir := t.TempDir()
-	pipeline := "souphttpsrc location=" + url + " ! " + demux + " name=d"
+	var pipeline strings.Builder
+	pipeline.WriteString("souphttpsrc location=" + url + " ! " + demux + " name=d")
 	sizes := make(map[media.Kind]int64)
 	for _, track := range tracks {
 		chain, size := decoder(track)
@@ -131,9 +132,9 @@ func gstFrames(t *testing.T, url string, tracks []*media.Track) map[media.Kind]i
 			continue
 		}
 		sizes[track.Kind] = size
-		pipeline += fmt.Sprintf(" d. ! queue ! %s ! filesink location=%s/%s", chain, dir, track.Kind)
+		pipeline.WriteString(fmt.Sprintf(" d. ! queue ! %s ! filesink location=%s/%s", chain, dir, track.Kind))
 	}
-	cmd := exec.CommandContext(ctx, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline)...)...)
+	cmd := exec.CommandContext(ctx, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline.String())...)...)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("gst-launch-1.0: %v\n%s", err, out)
 	}
