@@ -293,6 +293,9 @@ func TestUnitsBeginWithTheNewestGroupAndRepeatNothing(t *testing.T) {
 			}
 			last = u.DTS
 		}
+		if age := g.now.Sub(us[0].Wall); age > 25*beat {
+			t.Errorf("%s: it begins with what is %v old", what, age)
+		}
 	}
 	r := g.stream.Units.Reader("first", hub.LastStart)
 	picture(non)

@@ -56,7 +56,7 @@ func setsOf(tracks []*media.Track) string {
 
 // wanted tells whether units are to be made. It gives the assembler up only
 // where a group of pictures begins, so that a later one can begin with a whole
-// group and repeat nothing.
+// group and repeat nothing; what the units held is not for whoever comes then.
 func (in *ingest) wanted(runs []media.Packets, now time.Time) bool {
 	st := &in.splice.units
 	if in.stream.Units.Readers() > 0 {
@@ -66,7 +66,11 @@ func (in *ingest) wanted(runs []media.Packets, now time.Time) bool {
 	if st.unwanted.IsZero() {
 		st.unwanted = now
 	}
-	if now.Sub(st.unwanted) > unitsLinger && slices.ContainsFunc(runs, func(p media.Packets) bool { return p.Key }) {
+	begins := slices.ContainsFunc(runs, func(p media.Packets) bool { return p.Key })
+	if st.asm != nil && begins && now.Sub(st.unwanted) > unitsLinger {
+		if !in.stream.Units.Retire() {
+			return true
+		}
 		st.asm = nil
 	}
 	return st.asm != nil
