@@ -94,9 +94,16 @@ func TestResampler(t *testing.T) {
 			if d := len(out) - rate*(from/n*n)/from; d < -1 || d > 1 {
 				t.Errorf("%d Hz: %d samples of one second", from, len(out))
 			}
+			lag := float64(r.up*span-1) / 2 / float64(r.up*from)
+			if r.up == r.down {
+				lag = 0
+			}
+			if d := lag*rate - float64(r.delay); d < 0 || d >= 1 {
+				t.Errorf("%d Hz: a delay of %d samples, which is off by %.2f", from, r.delay, d)
+			}
 			worst := 0.0
 			for i := 8000; i < 40000; i++ {
-				want := math.Sin(2 * math.Pi * hz * (float64(i)/rate - r.delay))
+				want := math.Sin(2 * math.Pi * hz * (float64(i)/rate - lag))
 				worst = max(worst, math.Abs(float64(out[i])-want))
 			}
 			if worst > 0.012 { // −38 dB: level, phase and images together

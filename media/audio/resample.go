@@ -9,7 +9,7 @@ type resampler struct {
 	taps     [][]float32 // by phase; the first belongs to the oldest sample
 	recent   []float32   // the newest input, span samples before the next output among them
 	phase    int         // of the next output, in 1/up of an input sample
-	delay    float64     // seconds by which output lags behind input
+	delay    int64       // whole samples by which output lags behind input
 }
 
 // span is how many input samples make one of output.
@@ -28,7 +28,7 @@ func newResampler(from int) *resampler {
 	)
 	n := r.up * span
 	centre := float64(n-1) / 2
-	r.delay = centre / float64(r.up*from)
+	r.delay = int64(centre / float64(r.down)) // stamps that are whole ticks stay so
 	r.taps = make([][]float32, r.up)
 	for p := range r.taps {
 		r.taps[p] = make([]float32, span)

@@ -307,7 +307,7 @@ func (t *transcoder) encode(u *media.Unit, wave []float32, out []frame) []frame 
 		t.failed = true
 		return append(out, frame{err: err})
 	}
-	pts := t.at(t.blocks*block-encoderDelay) - time.Duration(t.low.delay*float64(time.Second))
+	pts := t.at(t.blocks*block - encoderDelay - t.low.delay)
 	t.blocks++
 	if pts < t.end-time.Millisecond {
 		return out

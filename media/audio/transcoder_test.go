@@ -110,6 +110,11 @@ func TestToneStaysAsItIs(t *testing.T) {
 			for i := range 150 {
 				frames = tr.step(unitOf(tc.track, c, origin+time.Duration(i)*20*time.Millisecond, tone), frames)
 			}
+			for i := 1; i < len(frames); i++ {
+				if d := media.ToTicks(frames[i].pts, rate) - media.ToTicks(frames[i-1].pts, rate); d != block {
+					t.Fatalf("%s: frame %d comes %d ticks after the one before", tc.name, i, d)
+				}
+			}
 			for ch, samples := range decoded(t, dataOf(frames), tr.channels) {
 				amplitude, rest := level(samples[rate/2:2*rate+rate/2], 1000)
 				if math.Abs(amplitude-0.25) > 0.01 || rest > 0.01 {

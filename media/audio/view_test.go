@@ -59,6 +59,11 @@ func TestViewsShareOneEncoder(t *testing.T) {
 		} {
 			view, release := open(c.Stream, m, b.open, nil)
 			all, releases = append(all, record(view)), append(releases, release)
+			same, releaseSame := open(c.Stream, m, b.open, nil)
+			if same != view {
+				t.Errorf("%+v: two users have two views", m)
+			}
+			releaseSame()
 		}
 		c.play(5 * time.Second)
 		for i, r := range all {
@@ -86,32 +91,38 @@ func TestViewsShareOneEncoder(t *testing.T) {
 	})
 }
 
+// TestAViewThatBeginsLateHasTheAudioOfItsPictures: whether the frames are there
+// from another view or still to be made.
 func TestAViewThatBeginsLateHasTheAudioOfItsPictures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, b := newCam(video, alaw), &bench{}
-		first, releaseFirst := open(c.Stream, Mode{Policy: Auto}, b.open, nil)
-		r := record(first)
-		c.play(4900 * time.Millisecond)
-		second, releaseSecond := open(c.Stream, Mode{Policy: Transcode}, b.open, nil)
-		late := record(second)
-		synctest.Wait()
-		c.step()
-		got := late.end()
-		frames := checkAudio(t, got, 22*time.Millisecond)
-		if !got[0].Key || len(frames) < 35 || frames[0].DTS > got[0].DTS+22*time.Millisecond {
-			t.Errorf("%d frames beside %d units, from %v", len(frames), len(got), frames[0].DTS-got[0].DTS)
-		}
-		high := time.Duration(0)
-		for _, u := range got {
-			if high = max(high, u.DTS); u.DTS < high-120*time.Millisecond {
-				t.Errorf("%v comes after %v in the group that was there", u.DTS, high)
+	for _, running := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, b := newCam(video, alaw), &bench{}
+			first, releaseFirst := open(c.Stream, Mode{Policy: Auto}, b.open, nil)
+			if running {
+				r := record(first)
+				defer r.end()
 			}
-		}
-		r.end()
-		releaseFirst()
-		releaseSecond()
-		c.Close()
-	})
+			c.play(4900 * time.Millisecond)
+			second, releaseSecond := open(c.Stream, Mode{Policy: Transcode}, b.open, nil)
+			late := record(second)
+			synctest.Wait()
+			c.step()
+			got := late.end()
+			frames := checkAudio(t, got, 22*time.Millisecond)
+			if !got[0].Key || len(frames) < 35 || frames[0].DTS > got[0].DTS+22*time.Millisecond {
+				t.Errorf("%d frames beside %d units, from %v", len(frames), len(got), frames[0].DTS-got[0].DTS)
+			}
+			high := time.Duration(0)
+			for _, u := range got {
+				if high = max(high, u.DTS); u.DTS < high-120*time.Millisecond {
+					t.Errorf("%v comes after %v in the group that was there", u.DTS, high)
+				}
+			}
+			releaseFirst()
+			releaseSecond()
+			c.Close()
+		})
+	}
 }
 
 // TestPicturesDoNotWaitForTheEncoder: it is stuck, it panics, it fails, it
@@ -172,6 +183,25 @@ func TestPicturesDoNotWaitForTheEncoder(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNorForItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, b := newCam(video, alaw), &bench{stuck: make(chan struct{})}
+		view, release := open(c.Stream, Mode{Policy: Auto}, b.open, nil)
+		r := record(view)
+		c.play(time.Second)
+		c.SetTracks(tracks(video, withID(aac48, 1)))
+		c.play(time.Second)
+		synctest.Wait()
+		if got := r.soFar(); got[len(got)-1].DTS != c.sent[len(c.sent)-1].DTS {
+			t.Error("the view waits for the encoder of what the camera sent before")
+		}
+		close(b.stuck)
+		checkVideo(t, c.sent, r.end())
+		release()
+		c.Close()
+	})
 }
 
 func TestATranscoderThatFailedIsTriedAgain(t *testing.T) {
