@@ -132,7 +132,7 @@ func gstFrames(t *testing.T, url string, tracks []*media.Track) map[media.Kind]i
 			continue
 		}
 		sizes[track.Kind] = size
-		pipeline.WriteString(fmt.Sprintf(" d. ! queue ! %s ! filesink location=%s/%s", chain, dir, track.Kind))
+		fmt.Fprintf(&pipeline, " d. ! queue ! %s ! filesink location=%s/%s", chain, dir, track.Kind)
 	}
 	cmd := exec.CommandContext(ctx, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(pipeline.String())...)...)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
