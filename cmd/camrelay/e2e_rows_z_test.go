@@ -223,14 +223,16 @@ func TestZ6_WhoWaitsIsToldWhy(t *testing.T) {
 		if n := len(hook.calls(func(c hookCall) bool { return c.body["stream"] == stream })); n != 1 {
 			t.Errorf("Z6: %d calls for %s, want one", n, stream)
 		}
-		res, err := http.Get(b.http(stream + "/index.m3u8"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(res.Body)
-		res.Body.Close()
-		if got := fmt.Sprintf("%d %s", res.StatusCode, strings.TrimSpace(string(text))); got != want || err != nil {
-			t.Errorf("Z6: HLS of %s: %q, %v, want %q", stream, got, err, want)
+		for _, file := range []string{"/index.m3u8", "/mpegts"} {
+			res, err := http.Get(b.http(stream + file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if got := fmt.Sprintf("%d %s", res.StatusCode, strings.TrimSpace(string(text))); got != want || err != nil {
+				t.Errorf("Z6: %s%s: %q, %v, want %q", stream, file, got, err, want)
+			}
 		}
 		if lines := strings.Count(b.log.String(), "msg=\"viewer refused\" cam="+stream+" protocol=rtsp"); lines != 1 {
 			t.Errorf("Z6: %d lines in the log for %s", lines, stream)

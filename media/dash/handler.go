@@ -1,6 +1,7 @@
 package dash
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -166,7 +167,7 @@ func fail(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "2")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, http.StatusText(status), status)
+	http.Error(w, cmp.Or(hub.Reason(err), http.StatusText(status)), status)
 }
 
 // counter counts the bytes of a response and bounds how long each write takes.

@@ -1,6 +1,7 @@
 package httplive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,15 +213,15 @@ func reason(ctx context.Context, err error) error {
 // that are switched off, cannot be told apart.
 func fail(w http.ResponseWriter, err error) {
 	head := w.Header()
-	status, text := http.StatusServiceUnavailable, hub.ErrUnavailable.Error()
+	status, text := http.StatusServiceUnavailable, cmp.Or(hub.Reason(err), hub.ErrUnavailable.Error())
 	switch {
 	case errors.Is(err, hub.ErrNotFound):
-		status, text = http.StatusNotFound, hub.ErrNotFound.Error()
+		status = http.StatusNotFound
 	case errors.Is(err, hub.ErrDenied):
-		status, text = http.StatusUnauthorized, hub.ErrDenied.Error()
+		status = http.StatusUnauthorized
 		head.Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
 	case errors.Is(err, hub.ErrForbidden):
-		status, text = http.StatusForbidden, hub.ErrForbidden.Error()
+		status = http.StatusForbidden
 	case media.ClassOf(err) == media.ClassUnsupported && !errors.Is(err, hub.ErrUnavailable):
 		status, text = http.StatusNotAcceptable, err.Error()
 	case errors.Is(err, errFull), errors.Is(err, errStreamFull), errors.Is(err, errAddrFull):

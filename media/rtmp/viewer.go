@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -240,8 +241,8 @@ type refusedError struct{ error }
 
 func (r *refusedError) Unwrap() error { return r.error }
 
-// refusals are the codes by which players are told: in words, but never more
-// than a sentinel of hub says.
+// refusals are the codes by which players are told, with the reason that hub has
+// for viewers.
 var refusals = []struct { //nolint:gochecknoglobals // a table
 	err        error
 	code, hint string
@@ -257,7 +258,7 @@ var refusals = []struct { //nolint:gochecknoglobals // a table
 func (r *refusedError) status() (code, description string, known bool) {
 	for _, row := range refusals {
 		if errors.Is(r, row.err) {
-			return row.code, row.err.Error() + row.hint, true
+			return row.code, cmp.Or(hub.Reason(r), row.err.Error()) + row.hint, true
 		}
 	}
 	if media.ClassOf(r) == media.ClassUnsupported {

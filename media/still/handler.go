@@ -2,6 +2,7 @@ package still
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,21 +199,21 @@ func (c *counter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// fail answers with the status that err stands for. What is said is never more
-// than the sentinels of package hub say, or sentences of this package.
+// fail answers with the status that err stands for. What is said is the reason
+// that package hub has for viewers, or a sentence of this package.
 func fail(w http.ResponseWriter, err error) {
 	head := w.Header()
-	status, text := http.StatusServiceUnavailable, hub.ErrUnavailable.Error()
+	status, text := http.StatusServiceUnavailable, cmp.Or(hub.Reason(err), hub.ErrUnavailable.Error())
 	never, isNever := errors.AsType[noneError](err)
 	bad, isBad := errors.AsType[*cameraError](err)
 	switch {
 	case errors.Is(err, hub.ErrNotFound):
-		status, text = http.StatusNotFound, hub.ErrNotFound.Error()
+		status = http.StatusNotFound
 	case errors.Is(err, hub.ErrDenied):
-		status, text = http.StatusUnauthorized, hub.ErrDenied.Error()
+		status = http.StatusUnauthorized
 		head.Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
 	case errors.Is(err, hub.ErrForbidden):
-		status, text = http.StatusForbidden, hub.ErrForbidden.Error()
+		status = http.StatusForbidden
 	case isNever:
 		status, text = http.StatusNotFound, never.Error()
 	case isBad:
