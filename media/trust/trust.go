@@ -70,7 +70,7 @@ func Explain(err error) error {
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
 		return fmt.Errorf("the certificate is not valid now (%w); pin its fingerprint or set insecure", err)
-	case errors.As(err, &name):
+	case errors.As(err, &name) && namesOf(name.Certificate) != "":
 		return media.Fail(media.ClassUnsupported, fmt.Errorf("the certificate is for %s, not for %s; "+
 			"use that name, pin the fingerprint or set insecure", namesOf(name.Certificate), name.Host))
 	case errors.As(err, &untrusted):
@@ -82,7 +82,8 @@ func Explain(err error) error {
 	return fmt.Errorf("cannot agree on TLS: %w", err)
 }
 
-// namesOf returns the names in a certificate, shortened and printable.
+// namesOf returns the names in a certificate, shortened and printable; empty if
+// there are none.
 func namesOf(c *x509.Certificate) string {
 	const most = 3
 	names := slices.Clone(c.DNSNames)
@@ -90,7 +91,7 @@ func namesOf(c *x509.Certificate) string {
 		names = append(names, ip.String())
 	}
 	if len(names) == 0 {
-		return "no host"
+		return ""
 	}
 	more := ""
 	if len(names) > most {
