@@ -66,10 +66,11 @@ func TestOutputs(t *testing.T) {
 			b.awaitPush(c.name+"-rtmp", "active")
 		}
 	}
-	before := cams.counts()
+	before, dropped := cams.counts(), udpDropped(t)
 	dir := t.TempDir()
 	record(t, b, dir, length)
 	after := cams.counts()
+	dropped = udpDropped(t) - dropped
 	for _, c := range outputsCases {
 		b.checkNoGap(c.name)
 	}
@@ -90,7 +91,13 @@ func TestOutputs(t *testing.T) {
 			files["rtmp"] = rtmp.recording(c.name)
 		}
 		for output, file := range files {
-			t.Run(c.name+"/"+output, func(t *testing.T) { checkOutput(t, c, file, sent[0]) })
+			t.Run(c.name+"/"+output, func(t *testing.T) {
+				if output == "rtsp-udp" && dropped > 0 {
+					checkLossy(t, file, sent[0], dropped)
+					return
+				}
+				checkOutput(t, c, file, sent[0])
+			})
 		}
 	}
 }
@@ -209,9 +216,45 @@ func checkOutput(t *testing.T, c outputsCase, file string, sent int) {
 		return
 	}
 	checkSteady(t, "audio", r.audio, 1024.0/48000, 0.0115)
-	if len(r.audio) == 0 || math.Abs(r.audio[0]-r.video[0]) > 1 {
+	// An encoder that is busy sends its pictures a second or more after the sound.
+	if len(r.audio) == 0 || math.Abs(r.audio[0]-r.video[0]) > 2 {
 		t.Errorf("%d audio frames, not beginning with the video", len(r.audio))
 		return
 	}
 	t.Logf("%d pictures, %d audio frames, first %.3f / %.3f", len(r.video), len(r.audio), r.video[0], r.audio[0])
+}
+
+// udpDropped returns how many datagrams the kernel has thrown away because
+// their receivers did not read in time. File: /proc/net/snmp (proc_pid_net(5)).
+func udpDropped(t *testing.T) (n int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/net/snmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		switch i := slices.Index(names, "RcvbufErrors"); {
+		case f[0] != "Udp:":
+		case names == nil:
+			names = f
+		case i >= 0:
+			n, err = strconv.Atoi(f[i])
+		}
+	}
+	if err != nil || names == nil {
+		t.Fatalf("no figures of UDP in /proc/net/snmp: %v", err)
+	}
+	return n
+}
+
+// checkLossy checks a recording over UDP, made while the machine was too busy
+// to take all datagrams out of its sockets: most pictures are there.
+func checkLossy(t *testing.T, file string, sent, dropped int) {
+	r := readRecording(t, file)
+	t.Logf("the kernel dropped %d datagrams; %d pictures of %d", dropped, len(r.video), sent)
+	if len(r.video) < sent/2 {
+		t.Errorf("%d pictures, the camera has sent %d", len(r.video), sent)
+	}
 }

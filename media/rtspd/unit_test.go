@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"camrelay/media"
+	"camrelay/media/hub"
 )
 
 var video = &media.Track{
@@ -188,5 +189,30 @@ func TestACatchUpBeginsAfterTheNewestGap(t *testing.T) {
 		if got := len(c.es) - len(unbroken(c.es)); got != c.want {
 			t.Errorf("%s: begins at %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+// An encoder takes now a little less and now a little more than half a second:
+// what is reported follows the camera all the same, and does not jump.
+func TestReportsOfASlowEncoderDoNotJump(t *testing.T) {
+	epoch := time.Now()
+	v := &viewer{stream: hub.NewStream("gate"), epoch: epoch, lanes: []lane{
+		{up: true, track: video, clock: clock{rate: 90000}},
+	}}
+	l := &v.lanes[0]
+	captured := func(ts uint32) time.Time { return epoch.Add(-maxSkew).Add(media.ToDuration(int64(ts), 90000)) }
+	for i := range 20 {
+		ts := uint32(i) * 5 * 90000
+		late := maxSkew + time.Duration(i%2*20-10)*time.Millisecond
+		l.clock.observe(ts, captured(ts).Add(late).Sub(epoch), false)
+		l.clock.turn()
+		v.stream.SetClock(0, hub.Clock{RTP: ts, Wall: captured(ts)})
+		if d := l.slew(ts, v.captured(l, ts)).Sub(captured(ts)); d.Abs() > maxSlew {
+			t.Fatalf("report %d is %v off", i, d)
+		}
+	}
+	v.stream.SetClock(0, hub.Clock{RTP: 0, Wall: epoch.Add(-time.Minute)})
+	if d := v.captured(l, l.clock.last).Sub(captured(l.clock.last)); d < 0 {
+		t.Errorf("a camera that cannot be right is believed: %v", d)
 	}
 }

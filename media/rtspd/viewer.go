@@ -189,29 +189,37 @@ func (v *viewer) report(l *lane, ssrc, ts uint32, now time.Time) {
 }
 
 // captured returns when what is stamped ts was captured: as the camera reports
-// it, if it reports all tracks, else by the clock of arrivals.
+// it, if it does so for all tracks, else by the clock of arrivals.
 func (v *viewer) captured(l *lane, ts uint32) time.Time {
 	for i := range v.lanes {
-		if _, ok := v.stream.Clock(i); v.lanes[i].up && !ok {
+		if v.lanes[i].up && !v.reported(&v.lanes[i]) {
 			return v.epoch.Add(l.clock.at(ts))
 		}
 	}
-	arrival := v.epoch.Add(l.clock.at(ts))
+	c, _ := v.stream.Clock(l.track.ID)
+	return c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
+}
+
+// reported tells whether the camera has said when the packets of a track were
+// captured, and that can be true.
+func (v *viewer) reported(l *lane) bool {
 	c, ok := v.stream.Clock(l.track.ID)
-	if !ok {
-		return arrival
+	if !ok || !l.clock.seen {
+		return ok
 	}
-	at := c.Wall.Add(media.ToDuration(int64(int32(ts-c.RTP)), l.clock.rate))
-	if d := at.Sub(arrival); d > maxSkew || d < -maxSkew {
-		return arrival // a report that cannot be true
-	}
-	return at
+	last := l.clock.last
+	told := c.Wall.Add(media.ToDuration(int64(int32(last-c.RTP)), l.clock.rate))
+	late := v.epoch.Add(l.clock.at(last)).Sub(told)
+	return late.Abs() <= believable
 }
 
 // Bounds of what a sender report may correct.
 const (
 	maxSlew = 4 * time.Millisecond   // players show a correction as a jump
 	maxSkew = 500 * time.Millisecond // beyond this a jump is the lesser evil
+	// believable is how long before its arrival a packet may have been captured:
+	// encoders take their time, and half a second is not rare.
+	believable = 2 * time.Second
 )
 
 // slew returns the time to report for ts: what the report before promised,
