@@ -346,7 +346,5 @@ func TestZ15_AScheduleKeepsACameraWarm(t *testing.T) {
 	if closed := time.Now(); closed.Before(end.Add(idleAfter)) {
 		t.Errorf("closed at %v, the window ends at %v", closed, end)
 	}
-	if ready, _ := b.ready("cam1"); ready {
-		t.Error("still ready")
-	}
+	b.awaitReady("cam1", false, 10*time.Second)
 }
