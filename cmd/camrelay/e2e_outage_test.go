@@ -138,13 +138,22 @@ pushes:
 	if soaking() {
 		rounds, away = 10, 20*time.Second
 	}
+	connected := make(map[string]*time.Time)
+	for _, name := range []string{"up-rtmp", "up-srt"} {
+		p, err := b.push(name)
+		if err != nil || p.ConnectedAt == nil {
+			t.Fatalf("%s is not connected: %v", name, err)
+		}
+		connected[name] = p.ConnectedAt
+	}
 	for round := range rounds {
 		outageRound(t, b, &cams, viewer, o, away, round)
 	}
-	for _, name := range []string{"up-rtmp", "up-srt"} {
+	for name, since := range connected {
+		b.awaitPush(name, "active")
 		p, err := b.push(name)
-		if err != nil || p.State != "active" || len(p.Transitions) > 2 {
-			t.Errorf("%s has lost its connection: %+v, %v", name, p.RunStatus, err)
+		if err != nil || p.ConnectedAt == nil || !p.ConnectedAt.Equal(*since) {
+			t.Errorf("%s has lost its connection: %+v, %v", name, p, err)
 		}
 	}
 }

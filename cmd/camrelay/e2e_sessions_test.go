@@ -188,7 +188,7 @@ func (l *rowsL) l11(t *testing.T) {
 	waitFor(t, 4*time.Second)
 	// Key frames are most of what this camera sends, and the window of 5 s holds
 	// two or three of them: the mean of some samples is compared.
-	const samples = 8
+	const samples = 14
 	sums := make(map[string]float64)
 	for range samples {
 		waitFor(t, time.Second)
@@ -202,7 +202,11 @@ func (l *rowsL) l11(t *testing.T) {
 		if name == "srt" {
 			got /= 1.07 // headers, tables and padding of MPEG-TS at this bitrate
 		}
-		if math.Abs(got-want) > want/10 {
+		limit := want / 10
+		if name == "hls" {
+			limit = want / 5 // segments come in one piece, and a busy player loads them late
+		}
+		if math.Abs(got-want) > limit {
 			t.Errorf("%s: %.0f kbit/s, the camera sends %.0f", name, got, want)
 		}
 	}

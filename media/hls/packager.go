@@ -2,6 +2,7 @@ package hls
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"camrelay/media"
@@ -100,16 +101,17 @@ func (p *packager) index(t *media.Track) int {
 }
 
 // adopt takes t for the track at that index if its parameters are the same: a
-// camera that came back describes itself with new values.
+// camera that came back describes itself with new values. Playlists are being
+// made of the tracks there are.
 func (p *packager) adopt(at int, t *media.Track) bool {
-	was := p.used[at]
-	p.used[at] = t
-	data, err := fmp4.Init(p.used)
-	if err == nil && bytes.Equal(data, p.init.data) {
-		return true
+	used := slices.Clone(p.used)
+	used[at] = t
+	data, err := fmp4.Init(used)
+	if err != nil || !bytes.Equal(data, p.init.data) {
+		return false
 	}
-	p.used[at] = was
-	return false
+	p.used = used
+	return true
 }
 
 // start begins with u if it can: video begins with a key frame, and audio
