@@ -303,7 +303,7 @@ func TestGStreamerOverTLS(t *testing.T) {
 		{"pinned, as openssl prints it", strings.ToUpper(cams.fingerprint[:2] + ":" + cams.fingerprint[2:]), false, ""},
 		{"any certificate", "", true, ""},
 		{"another one is pinned", strings.Repeat("00", 32), false, "pinned one: it has fingerprint " + cams.fingerprint},
-		{"not trusted", "", false, "pin the fingerprint"},
+		{"not trusted", "", false, "certificate is not trusted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
