@@ -33,14 +33,7 @@ var outputsCases = []outputsCase{
 // TestOutputs plays four cameras of GStreamer's to every output at once and
 // decodes what arrives there.
 func TestOutputs(t *testing.T) {
-	length := 20 * time.Second
-	if v := os.Getenv(soakEnv); v != "" {
-		d, err := time.ParseDuration(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		length = d
-	}
+	length := howLong(t, 20*time.Second)
 	cams, rtmp := startGstCams(t, "0"), startRTMPSink(t)
 	srts := make(map[string]*srtSink)
 	var config strings.Builder
