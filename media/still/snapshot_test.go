@@ -220,14 +220,15 @@ func checkJPEG(t *testing.T, resp *http.Response, b []byte, width int) {
 const page = `<video muted autoplay src="/gate/keyframe.mp4"></video><script>
 const v = document.querySelector("video"), tell = (o) => fetch("/told?" + new URLSearchParams(o));
 v.onerror = () => tell({error: v.error.message});
-v.onloadeddata = () => {
-	const c = document.createElement("canvas");
+const c = document.createElement("canvas"), g = c.getContext("2d", {willReadFrequently: true});
+const draw = () => { // the element has its data before it has its first picture
 	[c.width, c.height] = [v.videoWidth, v.videoHeight];
-	const g = c.getContext("2d");
 	g.drawImage(v, 0, 0);
 	const colours = new Set(new Uint32Array(g.getImageData(0, 0, c.width, c.height).data.buffer));
+	if (colours.size === 1) return setTimeout(draw, 50);
 	tell({size: c.width + "x" + c.height, duration: v.duration, colours: colours.size});
 };
+v.onloadeddata = draw;
 </script>`
 
 // TestChromiumShowsKeyframes lets a page draw what its video element shows.
