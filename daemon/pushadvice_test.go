@@ -59,6 +59,9 @@ func TestWhatSuitsIsNotMadeAnew(t *testing.T) {
 			t.Errorf("%s: %v", row.name, got)
 		}
 	}
+	if mode := modeOf(config.AudioDrop, config.PlatformGeneric, "rtsp"); mode != (audio.Mode{Policy: audio.Drop}) {
+		t.Errorf("an RTSP push without sound has %+v", mode)
+	}
 	if mode := modeOf(config.AudioAuto, config.PlatformGeneric, "rtsps"); mode != (audio.Mode{}) {
 		t.Errorf("RTSP: %+v", mode)
 	}

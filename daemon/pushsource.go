@@ -117,15 +117,24 @@ func suits(tracks []*media.Track, mode audio.Mode) bool {
 	return true
 }
 
-// modeOf says what a target can carry: RTSP all that the camera sends, a
-// platform AAC, anybody else Opus too.
+// modeOf says what a target can carry: RTSP all that the camera sends, if any
+// sound is wanted, a platform AAC, anybody else Opus too.
 func modeOf(mode config.Audio, name config.Platform, scheme string) audio.Mode {
 	if strings.HasPrefix(scheme, "rtsp") {
-		return audio.Mode{}
+		return passed(mode)
 	}
 	return audio.Mode{
 		Policy: audio.Policy(mode), Opus: name == config.PlatformGeneric, Needed: platform.NeedsSound(string(name)),
 	}
+}
+
+// passed is the mode of what sends the packets as the camera does: it makes no
+// sound, and may leave it out.
+func passed(mode config.Audio) audio.Mode {
+	if mode == config.AudioDrop {
+		return audio.Mode{Policy: audio.Drop}
+	}
+	return audio.Mode{}
 }
 
 // sound says what becomes of the sound of a push. mu is held.

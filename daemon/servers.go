@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,8 @@ type servers struct {
 	api   slot[apiSpec]
 	hls   slot[hlsSpec]
 
+	web http.Handler // of viewers' ports
+
 	listening []server // all slots but that of HLS
 	unusable  []string // what of the last specification is no matter of trying again
 
@@ -55,6 +58,7 @@ type server interface {
 
 func newServers(d *daemon) *servers {
 	s := &servers{d: d, log: d.log, addrs: make(map[string]string)}
+	s.web = s.viewersHandler()
 	log := d.log
 	s.rtsp = slot[config.RTSP]{
 		name: "rtsp", open: s.openRTSP, addr: func(r config.RTSP) string { return r.Listen }, log: log,

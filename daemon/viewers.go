@@ -40,18 +40,21 @@ func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscrip
 }
 
 // sound gives a viewer the sound that its protocol can carry. RTSP passes on
-// what the camera sends, and what is packaged is packaged for all.
+// what the camera sends or leaves it out, and what is packaged is packaged for
+// all.
 func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
-	mode := audio.Mode{Policy: audio.Auto}
+	mode, policy := audio.Mode{Policy: audio.Auto}, config.AudioAuto
+	if p, ok := (*s.audio.Load())[req.Path]; ok {
+		mode.Policy, policy = audio.Policy(p), p
+	}
 	switch req.Protocol {
 	case "rtmp", "flv":
 	case "srt", "mpegts":
 		mode.Opus = true
+	case "rtsp":
+		mode = passed(policy)
 	default:
 		return
-	}
-	if policy, ok := (*s.audio.Load())[req.Path]; ok {
-		mode.Policy = audio.Policy(policy)
 	}
 	if tracks, _ := sub.Stream.Tracks(); suits(tracks, mode) {
 		return // a view would only copy
@@ -140,7 +143,7 @@ func (s *servers) openSRT(c config.SRT) (runner, error) {
 
 // listenWeb binds a viewers' port.
 func (s *servers) listenWeb(name, addr string, l config.Listener, own *tls.Config) (runner, error) {
-	srv, err := listenHTTP(addr, "", viewerLimits(l), s.viewersHandler(), s.log)
+	srv, err := listenHTTP(addr, "", viewerLimits(l), s.web, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +181,7 @@ func (c *certificate) config(protocols ...string) *tls.Config {
 }
 
 // viewersHandler serves the page and its assets at / and /-/, and all else by
-// the last element of the path.
+// the last element of the path. All listeners share it, and so its limits.
 func (s *servers) viewersHandler() http.Handler {
 	page := web.Handler(s.webCameras)
 	live := httplive.New(httplive.Config{}, s.subscribe, s.log)

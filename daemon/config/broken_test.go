@@ -201,7 +201,7 @@ var pushRows = []broken{
 	{"a password of nobody", push("rtmp://h/live/x", ", password: hunter2")},
 	{"RTMP with H.265 in two ways", push("rtmp://h/live/x", ", enhanced: force, legacy_hevc: true")},
 	{"RTSP with a stream key", push("rtsp://h/live", ", key: hunter2")},
-	{"RTSP with other sound", push("rtsp://h/live", ", audio: drop")},
+	{"RTSP with other sound", push("rtsp://h/live", ", audio: silent")},
 	{"RTSP with a transport", push("rtsp://h/live", ", transport: udp")},
 	{"SRT with a user", push("srt://a:hunter2@h:9", "")},
 	{"SRT as a caller of nobody", push("srt://:9", "")},

@@ -103,10 +103,10 @@ func (d *decoder) push(v value, name string, p *Push) {
 	}
 	d.target(v, to, &p.Target)
 	d.checkPlatform(v, to, p.Platform)
-	if made := p.Audio != AudioPass && p.Audio != AudioAuto && p.Audio != ""; to != nil && made &&
+	if made := p.Audio == AudioSilent || p.Audio == AudioTranscode; to != nil && made &&
 		strings.HasPrefix(to.Scheme, "rtsp") {
 		d.place(v.key+".audio").fail("an RTSP push sends what the camera sends",
-			"say auto or pass, or push by another scheme")
+			"say auto, pass or drop, or push by another scheme")
 	}
 }
 

@@ -82,7 +82,10 @@ func (c *client) subscribe(req *base.Request, path, query string) *base.Response
 	}
 	if session == nil {
 		tracks, _ := have.Stream.Tracks()
-		if len(tracks) == 0 {
+		switch {
+		case len(tracks) == 0 && have.Stream.About() != nil:
+			return c.handler.refuse(errNothing)
+		case len(tracks) == 0:
 			return c.handler.refuse(hub.ErrUnavailable)
 		}
 		c.mode = mode

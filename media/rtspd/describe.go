@@ -19,10 +19,10 @@ import (
 // the live track, because what the camera's SDP says is often of yesterday.
 func describe(title string, tracks []*media.Track) *description.Session {
 	d := &description.Session{Title: title}
-	for _, t := range tracks {
+	for i, t := range tracks {
 		d.Medias = append(d.Medias, &description.Media{
 			Type:    description.MediaType(t.Kind.String()),
-			Control: fmt.Sprintf("trackID=%d", t.ID),
+			Control: fmt.Sprintf("trackID=%d", i), // the library takes it for an index
 			Formats: []format.Format{&format.Generic{
 				PayloadTyp: t.PayloadType,
 				RTPMa:      t.RTPMap,

@@ -227,6 +227,9 @@ func (h *handler) refuse(err error) *base.Response {
 		res.Header["WWW-Authenticate"] = base.HeaderValue{`Basic realm="camrelay"`}
 	case errors.Is(err, hub.ErrForbidden):
 		res.StatusCode = base.StatusForbidden
+	case errors.Is(err, errNothing):
+		res.StatusCode, res.StatusMessage = base.StatusNotAcceptable, errNothing.Error()
+		return res
 	case errors.Is(err, hub.ErrUnavailable), errors.Is(err, hub.ErrEnded), errors.Is(err, context.Canceled):
 		res.StatusCode = base.StatusServiceUnavailable
 		res.Header["Retry-After"] = base.HeaderValue{"2"}

@@ -165,6 +165,9 @@ func (x *push) dial(ctx context.Context) (net.Conn, error) {
 // publish announces the tracks and has them recorded.
 func (x *push) publish() error {
 	tracks, _ := x.stream.Tracks()
+	if len(tracks) == 0 {
+		return unsupported(errNothing.Error())
+	}
 	desc := describe(x.stream.Name(), tracks)
 	x.lanes = newLanes(tracks)
 	err := x.step(base.Announce, func() error {

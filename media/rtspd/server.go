@@ -47,6 +47,7 @@ var (
 	errTimeout  = errors.New("the viewer gave no sign of life")
 	errSlow     = errors.New("the viewer took no data for too long")
 	errGarbage  = errors.New("the viewer sent what is no proper request")
+	errNothing  = errors.New("nothing is left to send: the camera sends sound alone, and it is left out")
 	errChanged  = media.EndedBy(media.ErrClosedHere, "the camera changed its tracks")
 	errShutdown = media.EndedBy(media.ErrClosedHere, "the server stops")
 	errPaused   = errors.New("the viewer pauses")

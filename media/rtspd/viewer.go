@@ -44,7 +44,7 @@ type viewer struct {
 	stream *hub.Stream
 	taken  func(bytes int64, packets int, lost uint64) // told of each flush
 	name   string                                      // of the cursor
-	lanes  []lane                                      // by track ID
+	lanes  []lane                                      // of the tracks that were described
 	out    sender
 	mode   startMode
 	paced  bool      // over UDP
@@ -133,7 +133,10 @@ func (v *viewer) reason(ctx context.Context, err error) error {
 // queue hands the packets of e, stamped ts, to the sender.
 func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
 	l := v.lane(e)
-	if l == nil {
+	switch {
+	case l == nil && v.unwanted(e):
+		return nil
+	case l == nil:
 		return errChanged
 	}
 	if e.Track != l.track {
@@ -165,12 +168,20 @@ func (v *viewer) queue(e *media.Packets, ts uint32, now time.Time) error {
 	return nil
 }
 
-// lane returns where the packets of e go, nil if their track is new.
+// lane returns where the packets of e go, nil if their track was not described.
 func (v *viewer) lane(e *media.Packets) *lane {
-	if e.Track.ID >= len(v.lanes) {
-		return nil
+	for i := range v.lanes {
+		if v.lanes[i].track.ID == e.Track.ID {
+			return &v.lanes[i]
+		}
 	}
-	return &v.lanes[e.Track.ID]
+	return nil
+}
+
+// unwanted tells whether e is sound that the stream, which is a view then, leaves
+// out: the packets of a view are all that its camera sends.
+func (v *viewer) unwanted(e *media.Packets) bool {
+	return e.Track.Kind == media.KindAudio && v.stream.About() != nil
 }
 
 func (v *viewer) observe(l *lane, e *media.Packets) {
