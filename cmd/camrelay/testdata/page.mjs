@@ -1,6 +1,7 @@
 // usage: node page.mjs URL DIR
 // Opens the page, clicks the first camera, waits until it plays, and stores
-// two screenshots of the player, DIR/1.png and DIR/2.png, a second apart.
+// two screenshots of the player, DIR/1.png and DIR/2.png, that differ. Then
+// it stops the player, and waits until the page has it play again.
 import { chromium } from "playwright-core";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
@@ -32,13 +33,17 @@ try {
     return { time: v.currentTime, width: v.videoWidth, frames: v.getVideoPlaybackQuality().totalVideoFrames };
   });
   const before = await at();
-  await page.locator("#video").screenshot({ path: join(dir, "1.png") });
+  const shot = (name) => page.locator("#video").screenshot({ path: join(dir, name) });
+  const first = await shot("1.png");
   await until(page, (t) => document.getElementById("video").currentTime > t + 1, before.time);
-  await page.locator("#video").screenshot({ path: join(dir, "2.png") });
+  const end = Date.now() + 30000;
+  while (first.equals(await shot("2.png")) && Date.now() < end); // a starved browser shows old pictures
   await page.screenshot({ path: join(dir, "page.png"), fullPage: true });
   const after = await at();
   console.log(JSON.stringify({ before, after, problem: await page.textContent("#problem"), hls: await page.evaluate(() => !!window.Hls) }));
   if (after.width === 0 || after.frames <= before.frames) throw new Error("no pictures decoded");
+  const stuck = await page.evaluateHandle(() => { player.stopLoad(); return player; }); // stuck: the page begins anew
+  await until(page, (old) => player !== old && document.getElementById("video").currentTime > 0, stuck);
 } finally {
   await context.close();
 }

@@ -4,6 +4,7 @@
 const byId = (id) => document.getElementById(id);
 let player = null; // the running hls.js instance
 let playing = "";  // name of the camera that plays
+let seen = { time: 0, ticks: 0 }; // where its picture is, and for how many refreshes
 const token = new URLSearchParams(location.search).get("token");
 const query = token ? `?token=${encodeURIComponent(token)}` : ""; // goes with every request
 
@@ -20,6 +21,7 @@ function stop() {
 function play(camera) {
   stop();
   playing = camera.name;
+  seen = { time: 0, ticks: 0 };
   location.hash = camera.name;
   byId("player").hidden = false;
   byId("title").textContent = camera.title;
@@ -43,6 +45,17 @@ function failed(camera, e) {
   if (!e.fatal) return;
   byId("problem").textContent = `Cannot play (${e.details}). Trying again…`;
   setTimeout(() => { if (playing === camera.name) play(camera); }, 3000);
+}
+
+// unstick plays a camera anew whose picture stands still though it has pictures:
+// hls.js can wait for ever for what was before a restart of the box.
+function unstick(camera) {
+  const video = byId("video");
+  if (!camera || camera.state !== "active" || video.paused || video.currentTime !== seen.time) {
+    seen = { time: video.currentTime, ticks: 0 };
+  } else if (++seen.ticks === 2) {
+    play(camera);
+  }
 }
 
 function links(camera) {
@@ -85,6 +98,7 @@ async function refresh() {
     byId("note").textContent = cameras.length ? "" : "No camera is configured.";
     const wanted = cameras.find((c) => c.name === location.hash.slice(1));
     if (!playing && wanted) play(wanted);
+    unstick(cameras.find((c) => c.name === playing));
     mark();
   } catch (e) {
     byId("note").textContent = `No answer from the box (${e.message}).`;
