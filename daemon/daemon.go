@@ -60,7 +60,7 @@ type daemon struct {
 	applied  plan     // the last one
 
 	cameraSet *reconcile.Set[string, cameraSpec]
-	hlsSet    *reconcile.Set[string, hlsSpec]
+	hlsSet    *reconcile.Set[string, packageSpec]
 
 	mu     sync.Mutex // guards status
 	status api.ConfigStatus

@@ -24,7 +24,7 @@ type plan struct {
 	paths   map[string]relay.Policy
 	source  relay.Policy // of paths that are added at run time
 	cameras map[string]cameraSpec
-	hls     map[string]hlsSpec // packaged as long as the camera is warm
+	hls     map[string]packageSpec // packaged as long as the camera is warm
 	outputs map[string]config.Outputs
 	ladders map[string]string // paths with commas between them
 	jpegs   map[string]still.Source
@@ -45,6 +45,12 @@ type cameraSpec struct{ camera.Spec }
 type hlsSpec struct {
 	hls.Config
 	budget, budgetPerCamera int64
+}
+
+// packageSpec is everything that, when it changes, restarts one packager.
+type packageSpec struct {
+	hlsSpec
+	audio config.Audio
 }
 
 // serverSpec is what the listeners are to be.
@@ -116,7 +122,7 @@ func planOf(cfg *config.Config, version string) plan {
 			StalledAfter: cfg.StalledAfter,
 		},
 		cameras: make(map[string]cameraSpec),
-		hls:     make(map[string]hlsSpec),
+		hls:     make(map[string]packageSpec),
 		outputs: make(map[string]config.Outputs),
 		ladders: make(map[string]string),
 		jpegs:   make(map[string]still.Source),
@@ -139,7 +145,7 @@ func planOf(cfg *config.Config, version string) plan {
 		p.outputs[name] = c.Outputs
 		p.jpegs[name], p.audio[name] = jpegOf(name, cfg.Cameras), c.Audio
 		if warm && c.Outputs.HLS && cfg.HLS.Mode == config.ModeAlways {
-			p.hls[name] = spec
+			p.hls[name] = packageSpec{spec, c.Audio}
 		}
 	}
 	for name, all := range cfg.Ladders {

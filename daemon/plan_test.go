@@ -52,6 +52,12 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 				"HLS of camera gate: restarts, its sequence goes on", "HLS server: restarts, its viewers load anew",
 			},
 		},
+		"the sound of a camera": {
+			"password: p", "password: p, audio: drop", []string{
+				"HLS of camera gate: restarts, its sequence goes on", "push srt: reconnects", "push up: reconnects",
+				"sound of camera gate: changes for new viewers",
+			},
+		},
 		"access": {"view: open", "view: closed", []string{"access: changes; viewers whose right is gone are sent away"}},
 		"a listener": {
 			"cameras:", "rtsp: {listen: \":9554\"}\ncameras:", []string{"RTSP server: moves from :8554 to :9554"},

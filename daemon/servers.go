@@ -247,6 +247,7 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 		return nil, fmt.Errorf("cannot open the directory of segments: %w", err)
 	}
 	srv := hls.NewServer(spec.Config, root, hls.NewBudget(spec.budgetPerCamera, spec.budget), s.subscribe, s.log)
+	srv.Through(s.packaged)
 	s.running.Store(srv)
 	return srv, nil
 }
@@ -274,7 +275,7 @@ func (s *servers) hlsStatus(camera string) *api.HLSStatus {
 
 // packageHLS packages one stream until ctx is done: the run function of the
 // reconcile.Set of warm cameras.
-func (s *servers) packageHLS(ctx context.Context, name string, _ hlsSpec) {
+func (s *servers) packageHLS(ctx context.Context, name string, _ packageSpec) {
 	path, srv := s.d.relay.Path(name), s.running.Load()
 	if path == nil || srv == nil {
 		return // the plan names only what exists

@@ -43,10 +43,8 @@ func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscrip
 // what the camera sends or leaves it out, and what is packaged is packaged for
 // all.
 func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
-	mode, policy := audio.Mode{Policy: audio.Auto}, config.AudioAuto
-	if p, ok := (*s.audio.Load())[req.Path]; ok {
-		mode.Policy, policy = audio.Policy(p), p
-	}
+	policy := s.audioOf(req.Path)
+	mode := audio.Mode{Policy: audio.Policy(policy)}
 	switch req.Protocol {
 	case "rtmp", "flv":
 	case "srt", "mpegts":
@@ -56,15 +54,34 @@ func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
 	default:
 		return
 	}
-	if tracks, _ := sub.Stream.Tracks(); suits(tracks, mode) {
-		return // a view would only copy
-	}
-	view, release := audio.View(sub.Stream, mode)
+	view, release := heard(sub.Stream, mode)
 	end := sub.Close
 	sub.Stream, sub.Close = view, func(reason error) {
 		end(reason)
 		release()
 	}
+}
+
+// audioOf returns what is to become of a camera's sound.
+func (s *servers) audioOf(camera string) config.Audio {
+	if policy, ok := (*s.audio.Load())[camera]; ok {
+		return policy
+	}
+	return config.AudioAuto
+}
+
+// heard returns the view of a stream in that mode, and the stream itself where a
+// view would only copy.
+func heard(stream *hub.Stream, mode audio.Mode) (view *hub.Stream, release func()) {
+	if tracks, _ := stream.Tracks(); suits(tracks, mode) {
+		return stream, func() {}
+	}
+	return audio.View(stream, mode)
+}
+
+// packaged returns a stream with the sound that segments can carry.
+func (s *servers) packaged(stream *hub.Stream) (view *hub.Stream, release func()) {
+	return heard(stream, audio.Mode{Policy: audio.Policy(s.audioOf(stream.Name())), Opus: true})
 }
 
 // serves tells whether a camera may be watched by a protocol. Those added at

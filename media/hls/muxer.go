@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -30,6 +31,7 @@ type Muxer struct {
 	cfg    Config
 	stream *hub.Stream
 	budget *Budget
+	view   View
 	share  share
 	store  store
 	log    *slog.Logger
@@ -74,7 +76,7 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 	var id [sessionDigits / 2]byte
 	rand.Read(id[:]) //nolint:errcheck,gosec // it never fails
 	return &Muxer{
-		cfg: cfg, stream: stream, budget: budget, log: log.With("cam", stream.Name()),
+		cfg: cfg, stream: stream, view: whole, budget: budget, log: log.With("cam", stream.Name()),
 		store:   store{root: root, dir: dirOf(stream.Name())},
 		session: hex.EncodeToString(id[:]),
 		ready:   make(chan struct{}),
@@ -90,10 +92,7 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 func (m *Muxer) Run(ctx context.Context) (err error) {
 	defer media.Contain(&err)
 	p := m.open()
-	units := m.stream.Units.Reader("hls", hub.LastStart)
-	units.Relax()
-	defer units.Close()
-	err = m.read(ctx, units, p)
+	err = m.read(ctx, p)
 	ended := errors.Is(err, io.EOF)
 	if err := m.close(ended); err != nil {
 		m.log.Warn("cannot remove HLS segments", "err", err)
@@ -127,29 +126,56 @@ func (m *Muxer) open() *packager {
 	}
 	n.segment, n.wanted = m.cfg.Segment, m.cfg.Part
 	m.numbers, m.first = n, n.sequence
-	return &packager{out: m, epoch: m.epoch, tracks: m.stream.Tracks, broken: n.used}
+	return &packager{out: m, epoch: m.epoch, tracks: m.stream.Tracks, broken: n.used, floor: math.MinInt64}
 }
 
-// read packages units, and gives up what is pending in the end.
-func (m *Muxer) read(ctx context.Context, units *hub.Reader[*media.Unit], p *packager) (err error) {
+// read packages what the source shows, and gives up what is pending in the end.
+func (m *Muxer) read(ctx context.Context, p *packager) (err error) {
 	defer media.Contain(&err)
 	defer p.abandon()
+	src := source{stream: m.stream, view: m.view}
+	defer src.close()
+	src.follow()
+	for {
+		p.tracks = src.shown.Tracks
+		if err := m.units(ctx, &src, p); err != nil {
+			return err
+		}
+		p.turn()
+	}
+}
+
+// units packages units until the source shows another stream, when it returns
+// nil.
+func (m *Muxer) units(ctx context.Context, src *source, p *packager) error {
+	units := src.shown.Units.Reader("hls", hub.LastStart)
+	defer units.Close()
+	units.Relax()
 	var in [128]*media.Unit
 	for {
 		n, lost, err := units.Read(ctx, in[:])
 		if err != nil {
 			return err
 		}
-		if lost > 0 {
-			m.mu.Lock()
-			m.counts.lost += lost
-			m.mu.Unlock()
+		if src.follow() {
+			return nil
 		}
+		m.missed(lost)
 		for i, u := range in[:n] {
 			p.unit(u, u.Gap || i == 0 && lost > 0)
 		}
 		clear(in[:n])
 	}
+}
+
+// missed counts what was lost by being slow.
+func (m *Muxer) missed(n uint64) {
+	if n == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.lost += n
 }
 
 // close gives all files up; with all also the directory.

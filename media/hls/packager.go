@@ -58,6 +58,7 @@ type packager struct {
 	keys    time.Duration // longest interval of key frames in the open segment
 	shift   time.Duration // from stream time to media time
 	wall    time.Time     // time of day at which the open segment ends as planned
+	floor   time.Duration // nothing begins before this stream time
 }
 
 // unit packages u. gap tells that something is missing before it.
@@ -121,7 +122,7 @@ func (p *packager) start(u *media.Unit) {
 		return
 	}
 	video := u.Track.Kind == media.KindVideo
-	if video && !u.Key {
+	if video && !u.Key || u.DTS < p.floor {
 		return
 	}
 	tracks, _ := p.tracks()
@@ -298,6 +299,17 @@ func (p *packager) finish(duration time.Duration) {
 	p.seg.keys, p.keys = p.keys, 0
 	p.out.end(p.seg, duration)
 	p.seg = nil
+}
+
+// turn ends the segment since units come from elsewhere now. What is there
+// already comes again: it is not packaged twice.
+func (p *packager) turn() {
+	if p.seg != nil {
+		p.stop()
+	}
+	if p.begun {
+		p.floor = p.key + 1
+	}
 }
 
 // abandon gives up what is pending, for good.

@@ -112,7 +112,7 @@ func (s *Server) claim(name string, p *packaging) (old *packaging) {
 	}
 	if p.stream != nil {
 		p.muxer = NewMuxer(s.cfg, s.root, s.budget, p.stream, s.log)
-		p.muxer.numbers, p.muxer.epoch = s.ended[name], s.epoch
+		p.muxer.numbers, p.muxer.epoch, p.muxer.view = s.ended[name], s.epoch, s.view
 		p.began = time.Now()
 		p.last = p.began
 	}

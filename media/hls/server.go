@@ -20,6 +20,7 @@ type Server struct {
 	root   *os.Root
 	budget *Budget
 	opener hub.Opener
+	view   View
 	log    *slog.Logger
 
 	demand chan *hub.Stream // to Run: package it while it has viewers
@@ -42,7 +43,7 @@ type Server struct {
 // viewer, with the protocol "hls".
 func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *slog.Logger) *Server {
 	return &Server{
-		root: root, budget: budget, opener: open, log: log, cfg: cfg,
+		root: root, budget: budget, opener: open, view: whole, log: log, cfg: cfg,
 		epoch:    &epoch{zero: time.Now()},
 		demand:   make(chan *hub.Stream),
 		busy:     make(chan struct{}, 1),
@@ -55,6 +56,10 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 		ladders:  make(map[string][]string),
 	}
 }
+
+// Through makes view tell what is packaged of streams. It is called before Run
+// and Package, if at all.
+func (s *Server) Through(view View) { s.view = view }
 
 // newZip returns a writer for playlists, which many viewers want at once.
 func newZip() any {
