@@ -6,14 +6,10 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,11 +28,12 @@ import (
 
 // Options is what the command line decides.
 type Options struct {
-	ConfigFile string
-	ConfigDir  string // drop-ins; may be empty or absent
-	StateDir   string // survives a reboot
-	RuntimeDir string // on a tmpfs: HLS segments and the API's socket
-	Version    string
+	ConfigFile  string
+	ConfigDirs  []string // of drop-ins, see config.Options.Dirs
+	VendorFiles []string // see config.Options.Vendor
+	StateDir    string   // survives a reboot
+	RuntimeDir  string   // on a tmpfs: HLS segments and the API's socket
+	Version     string
 }
 
 // daemon is the running whole. Only the goroutine of Run touches what is not
@@ -56,14 +53,17 @@ type daemon struct {
 	events   *webhook.Log
 	hooks    *hooks
 	watcher  *watch.Watcher
-	salt     [16]byte // of the sums of secret files
-	applied  plan     // the last one
+	salt     [16]byte             // of the sums of secret files
+	applied  plan                 // the last one
+	current  atomic.Pointer[plan] // applied, for others; never nil
+	conf     reloading
 
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, packageSpec]
 
-	mu     sync.Mutex // guards status
-	status api.ConfigStatus
+	mu      sync.Mutex // guards status, changed
+	status  api.ConfigStatus
+	changed chan struct{} // closed when status changes
 
 	terminate atomic.Pointer[config.Terminate] // never nil
 }
@@ -77,8 +77,9 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	d := &daemon{
 		opts: opts, log: log, started: time.Now(),
 		access: auth.New(log), events: webhook.NewLog(),
-		status: api.ConfigStatus{State: "rejected"},
+		status: api.ConfigStatus{State: stateRejected, RestartRequired: []string{}}, changed: make(chan struct{}),
 	}
+	d.current.Store(&plan{})
 	d.sessions = session.NewRegistry(d.sessionEvent)
 	d.hooks = newHooks(d.events, d.sessions, opts.Version, log)
 	d.hooks.end = d.refuse
@@ -87,7 +88,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	d.terminate.Store(&config.Terminate{})
 	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
-	d.watcher = watch.New(log, opts.ConfigFile, opts.ConfigDir)
+	d.watcher = watch.New(log, d.places()...)
 	d.relay = relay.New(relay.Config{
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
 	}, log)
@@ -137,7 +138,7 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	d.leases.Load()
 	stopLeases := start(work, "keepalives", d.leases, d.log)
-	d.reload(work)
+	d.boot(work)
 	d.log.Info("camrelay runs", "version", d.opts.Version)
 	retry := time.NewTicker(retryProblems)
 	defer retry.Stop()
@@ -145,6 +146,8 @@ func (d *daemon) run(ctx context.Context) error {
 		select {
 		case <-changed:
 			d.reload(work)
+		case <-d.conf.due():
+			d.judge(work)
 		case <-retry.C:
 			d.mend(work)
 		case <-ctx.Done():
@@ -157,51 +160,18 @@ func (d *daemon) run(ctx context.Context) error {
 	return nil
 }
 
-// reload reads the files and, if they are sound and new, applies them. If they
-// are not, what runs goes on and the status says why.
-func (d *daemon) reload(ctx context.Context) {
-	cfg, sources, err := config.Load(config.Options{
-		File: d.opts.ConfigFile, Dir: d.opts.ConfigDir, CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
-		Salt: d.salt[:],
-	})
-	d.watch(sources)
-	st := d.configStatus()
-	if errors.As(err, &st.Errors) {
-		hash := hashOf(sources)
-		if st.State != "rejected" || st.Hash != hash {
-			d.configEvent("rejected", err.Error(), hash, st.Generation)
-		}
-		st.State = "rejected"
-		st.Hash = hash
-		if st.Generation == 0 {
-			d.openAPI(ctx)
-		}
-		d.setStatus(st)
-		d.log.Error("configuration rejected, what runs goes on", "err", err)
-		return
-	}
-	hash := hashOf(sources)
-	if st.State == "applied" && st.Hash == hash {
-		return
-	}
-	now := time.Now()
-	st.Generation++
-	st.AppliedAt = &now
-	st.State, st.Errors, st.Warnings, st.Hash = "applied", nil, cfg.Warnings, hash
-	d.applied = planOf(cfg, d.opts.Version)
-	d.apply(ctx, d.applied)
-	st.Problems = d.problems()
-	d.setStatus(st)
-	d.configEvent("applied", strings.Join(st.Problems, "; "), hash, st.Generation)
-	d.log.Info("configuration applied",
-		"generation", st.Generation, "cameras", len(cfg.Cameras), "pushes", len(cfg.Pushes))
-}
-
 // problems returns what was applied and does not work.
-func (d *daemon) problems() []string { return append(d.hooks.problems(), d.servers.problems()...) }
+func (d *daemon) problems() []string {
+	all := append(d.hooks.problems(), d.servers.problems()...)
+	if d.conf.err != nil {
+		all = append(all, "the last good configuration cannot be saved: "+d.conf.err.Error())
+	}
+	return all
+}
 
 // mend tries again what does not work, and nothing else.
 func (d *daemon) mend(ctx context.Context) {
+	d.save()
 	d.hooks.retry(ctx)
 	d.servers.retry(ctx)
 	if d.servers.hls.problem() != nil {
@@ -225,25 +195,26 @@ func (d *daemon) openAPI(ctx context.Context) {
 	if err != nil {
 		panic("daemon: internal error: " + err.Error())
 	}
-	d.servers.api.apply(ctx, planOf(cfg, d.opts.Version).servers.api)
+	spec := planOf(cfg, d.opts.Version).servers.api
+	d.servers.api.apply(ctx, spec)
+	if d.servers.api.problem() != nil { // something else has the port
+		spec.listen = ""
+		d.servers.api.apply(ctx, spec)
+	}
+}
+
+// places are where files of the configuration are, or may appear.
+func (d *daemon) places() []string {
+	return slices.Concat([]string{d.opts.ConfigFile}, d.opts.VendorFiles, d.opts.ConfigDirs)
 }
 
 // watch watches the files that were read, and where more may appear.
 func (d *daemon) watch(sources []config.Source) {
-	paths := []string{d.opts.ConfigFile, d.opts.ConfigDir}
+	paths := d.places()
 	for _, s := range sources {
 		paths = append(paths, s.Path)
 	}
 	d.watcher.SetPaths(paths...)
-}
-
-// hashOf sums up what the files hold.
-func hashOf(sources []config.Source) string {
-	h := sha256.New()
-	for _, s := range sources {
-		fmt.Fprintln(h, s.Path, s.SHA256)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // apply makes what runs equal the plan; problems tells what could not be done.
@@ -310,4 +281,13 @@ func (d *daemon) setStatus(st api.ConfigStatus) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.status = st
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// configNews returns the status, and a channel that is closed when it changes.
+func (d *daemon) configNews() (api.ConfigStatus, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status, d.changed
 }

@@ -1,13 +1,13 @@
 package daemon
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"camrelay/daemon/api"
 	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 	"camrelay/daemon/keepalive"
@@ -196,8 +196,8 @@ func cameraOf(c config.Camera, stalledAfter time.Duration) cameraSpec {
 
 // diff says in words what the change from one plan to another touches, sorted.
 // Whatever it does not name goes on without a gap.
-func diff(from, to plan) []string {
-	var all []string
+func diff(from, to plan) []api.PlanChange {
+	all := []api.PlanChange{}
 	all = append(all, diffMaps("camera", from.cameras, to.cameras, "reconnects")...)
 	all = append(all, diffMaps("policy of camera", from.paths, to.paths, "changes without a reconnect")...)
 	all = append(all, diffMaps("HLS of camera", from.hls, to.hls, "restarts, its sequence goes on")...)
@@ -205,17 +205,17 @@ func diff(from, to plan) []string {
 	all = append(all, diffMaps("push", from.pushSpecs(), to.pushSpecs(), "reconnects")...)
 	for name, was := range from.pushes {
 		if is, ok := to.pushes[name]; ok && is.spec == was.spec && is.terms != was.terms {
-			all = append(all, "push "+name+": changes without a reconnect")
+			all = append(all, api.PlanChange{Object: "push " + name, Effect: "changes without a reconnect"})
 		}
 	}
 	was := from.servers.listening()
 	for name, is := range to.servers.listening() {
 		if change := was[name].change(is); change != "" {
-			all = append(all, name+" server: "+change)
+			all = append(all, api.PlanChange{Object: name + " server", Effect: change})
 		}
 	}
 	if from.servers.hls != to.servers.hls {
-		all = append(all, "HLS server: restarts, its viewers load anew")
+		all = append(all, api.PlanChange{Object: "HLS server", Effect: "restarts, its viewers load anew"})
 	}
 	all = append(all, diffMaps("outputs of camera", from.outputs, to.outputs, "some are switched on or off")...)
 	all = append(all, diffMaps("snapshot of camera", from.jpegs, to.jpegs, "has another source")...)
@@ -223,15 +223,17 @@ func diff(from, to plan) []string {
 	all = append(all, diffMaps("ladder of camera", from.ladders, to.ladders, "changes")...)
 	all = append(all, diffMaps("hook", from.hooks, to.hooks, "is replaced, what it was not told goes to the new one")...)
 	if from.terminate != to.terminate {
-		all = append(all, "terminate: changes for who asks from now on")
+		all = append(all, api.PlanChange{Object: "terminate", Effect: "changes for who asks from now on"})
 	}
 	if from.source != to.source {
-		all = append(all, "policy of paths that are added at run time: changes without a reconnect")
+		all = append(all, api.PlanChange{
+			Object: "policy of paths that are added at run time", Effect: "changes without a reconnect",
+		})
 	}
 	if !reflect.DeepEqual(from.access, to.access) {
-		all = append(all, "access: changes; viewers whose right is gone are sent away")
+		all = append(all, api.PlanChange{Object: "access", Effect: "changes; viewers whose right is gone are sent away"})
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b api.PlanChange) int { return strings.Compare(a.String(), b.String()) })
 	return all
 }
 
@@ -254,25 +256,65 @@ func (was listening) change(is listening) string {
 	return ""
 }
 
-func diffMaps[S comparable](what string, from, to map[string]S, change string) []string {
-	var all []string
+func diffMaps[S comparable](what string, from, to map[string]S, change string) (all []api.PlanChange) {
+	add := func(name, effect string) {
+		all = append(all, api.PlanChange{Object: what + " " + name, Effect: effect})
+	}
 	for name := range maps.Keys(from) {
 		if _, ok := to[name]; !ok {
-			all = append(all, fmt.Sprintf("%s %s: is removed", what, name))
+			add(name, "is removed")
 		}
 	}
 	for name, spec := range to {
 		old, ok := from[name]
 		switch {
 		case !ok:
-			all = append(all, fmt.Sprintf("%s %s: is added", what, name))
+			add(name, "is added")
 		case old != spec:
-			all = append(all, fmt.Sprintf("%s %s: %s", what, name, change))
+			add(name, change)
 		}
 	}
 	return all
 }
 
-// Diff says in words what the running daemon would touch on the way from one
+// Diff says what the running daemon would touch on the way from one
 // configuration to another, sorted. Whatever it does not name goes on.
-func Diff(from, to *config.Config) []string { return diff(planOf(from, ""), planOf(to, "")) }
+func Diff(from, to *config.Config) []api.PlanChange { return diff(planOf(from, ""), planOf(to, "")) }
+
+// preview tells what saving a file would do. It may be called from any goroutine.
+func (d *daemon) preview(req api.PlanRequest) api.PlanResult {
+	opts := d.configOptions()
+	set := config.Read(opts)
+	if req.File != "" {
+		with, err := set.With(req.File, req.File, []byte(req.Text), opts)
+		if err != nil {
+			return api.PlanResult{
+				Errors: config.Errors{{File: req.File, Message: err.Error()}}, Warnings: config.Errors{},
+				Skipped: []string{}, Changes: []api.PlanChange{},
+			}
+		}
+		set = with
+	}
+	r := set.Load(opts)
+	p := Preview(set, r, nil)
+	if r.Config != nil {
+		p.Changes = diff(*d.current.Load(), planOf(r.Config, d.opts.Version))
+	}
+	return p
+}
+
+// Preview puts into the shape of the API what has become of a set, and what it
+// would touch on the way from another configuration, which may be nil.
+func Preview(set *config.Set, r config.Result, from *config.Config) api.PlanResult {
+	p := api.PlanResult{
+		Valid: r.Config != nil, Hash: set.Hash(), Errors: append(config.Errors{}, r.Errors...),
+		Warnings: config.Errors{}, Skipped: append([]string{}, r.LeftOut...), Changes: []api.PlanChange{},
+	}
+	if r.Config != nil {
+		p.Warnings = append(p.Warnings, r.Config.Warnings...)
+	}
+	if r.Config != nil && from != nil {
+		p.Changes = Diff(from, r.Config)
+	}
+	return p
+}

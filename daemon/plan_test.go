@@ -68,7 +68,10 @@ func TestDiffNamesWhatAnEditTouches(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Diff(parse(t, planBase), parse(t, strings.Replace(planBase, c.old, c.new, 1)))
+			var got []string
+			for _, change := range Diff(parse(t, planBase), parse(t, strings.Replace(planBase, c.old, c.new, 1))) {
+				got = append(got, change.String())
+			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}

@@ -225,6 +225,7 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
 		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
+		ConfigNews: s.d.configNews, Plan: s.d.preview,
 		Events: s.d.events, Hooks: s.d.hooks.status,
 	})
 	srv, err := listenHTTP(spec.listen, s.socket(spec), apiLimits(), handler, s.log)

@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, c console, args []string) error {
 	defer stopCams()
 	printDemo(c, *host, config)
 	return daemon.Run(ctx, daemon.Options{
-		ConfigFile: config, ConfigDir: filepath.Join(dir, "conf.d"), StateDir: filepath.Join(dir, "state"),
+		ConfigFile: config, ConfigDirs: []string{filepath.Join(dir, "conf.d")}, StateDir: filepath.Join(dir, "state"),
 		RuntimeDir: filepath.Join(dir, "run"), Version: version,
 	}, log)
 }

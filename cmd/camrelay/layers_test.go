@@ -48,6 +48,7 @@ var rooms = []room{
 	{"daemon/webhook", "media media/trust", daemonHeight},
 	{"daemon/supervise", "media", daemonHeight},
 	{"daemon/config", "media media/platform", "beside the nouns it knows what URLs platforms have"},
+	{"daemon/durable", "", "it replaces files, whatever they hold"},
 	{"daemon/reconcile", "", "it keeps goroutines for any key and spec"},
 	{"daemon/watch", "", "it only tells that files changed"},
 

@@ -22,6 +22,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitInvalid = 2 // the configuration is broken
+	exitNobody  = 3 // there is no daemon that could tell
 	exitUsage   = 4
 )
 
@@ -30,6 +31,9 @@ var errUsage = errors.New("usage")
 
 // errInvalid is a broken configuration; what is broken has been printed.
 var errInvalid = errors.New("invalid configuration")
+
+// errNobody is the lack of a daemon, or of what it has left.
+var errNobody = errors.New("no daemon has run here")
 
 // command is one word of the command line.
 type command struct {
@@ -88,6 +92,9 @@ func dispatch(ctx context.Context, c console, args []string) int {
 			return exitInvalid
 		}
 		fmt.Fprintln(c.err, "camrelay:", err)
+		if errors.Is(err, errNobody) {
+			return exitNobody
+		}
 		return exitFailed
 	}
 	fmt.Fprintf(c.err, "camrelay: unknown command %q\n", args[0])

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"camrelay/daemon"
+	"camrelay/daemon/config"
 )
 
 // parse reads the flags of a command; what is wrong with them is printed.
@@ -28,13 +29,45 @@ func parse(c console, fs *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// confDirOf returns the drop-in directory of a main file unless one is given:
-// conf.d beside it.
-func confDirOf(file, dir string) string {
-	if dir != "" {
-		return dir
+// Where a box has the daemon's state, and what lies in memory.
+const (
+	stateDir   = "/var/lib/camrelay"
+	runtimeDir = "/run/camrelay"
+)
+
+// mainFile is where the configuration of a box is.
+const mainFile = "/etc/camrelay/camrelay.yaml"
+
+// vendorDirs are where packages and tools at boot put theirs, the stronger first.
+// Specification: UAPI.6 Configuration Files.
+func vendorDirs() []string { return []string{"/run/camrelay", "/usr/lib/camrelay"} }
+
+// configFlags are the flags that say where a configuration is.
+type configFlags struct{ file, dirs string }
+
+func (c *configFlags) add(fs *flag.FlagSet) {
+	fs.StringVar(&c.file, "c", mainFile, "configuration `file`")
+	fs.StringVar(&c.dirs, "conf-dir", "", "`directories` of drop-in files with colons between them, the strongest first "+
+		"(default: conf.d beside the file; for "+mainFile+" also conf.d in /run/camrelay and /usr/lib/camrelay)")
+}
+
+// options says where the files are. Only the configuration of the box itself has
+// files in other places.
+func (c *configFlags) options() (o config.Options) {
+	o.File = c.file
+	if c.file == mainFile {
+		for _, dir := range vendorDirs() {
+			o.Vendor = append(o.Vendor, filepath.Join(dir, filepath.Base(mainFile)))
+		}
 	}
-	return filepath.Join(filepath.Dir(file), "conf.d")
+	if c.dirs != "" {
+		o.Dirs = filepath.SplitList(c.dirs)
+		return o
+	}
+	for _, file := range append([]string{c.file}, o.Vendor...) {
+		o.Dirs = append(o.Dirs, filepath.Join(filepath.Dir(file), "conf.d"))
+	}
+	return o
 }
 
 // gcPercent is for a heap that is nearly all media: few and large objects
@@ -45,14 +78,15 @@ const gcPercent = 25
 func runDaemon(ctx context.Context, c console, args []string) error {
 	fs := flag.NewFlagSet("camrelay run", flag.ContinueOnError)
 	var o daemon.Options
-	fs.StringVar(&o.ConfigFile, "c", "/etc/camrelay/camrelay.yaml", "configuration `file`")
-	fs.StringVar(&o.ConfigDir, "conf-dir", "", "`directory` of drop-in files (default: conf.d beside the file)")
-	fs.StringVar(&o.StateDir, "state-dir", "/var/lib/camrelay", "`directory` for what survives a reboot")
-	fs.StringVar(&o.RuntimeDir, "runtime-dir", "/run/camrelay", "`directory` on a tmpfs for HLS and the API's socket")
+	var files configFlags
+	files.add(fs)
+	fs.StringVar(&o.StateDir, "state-dir", stateDir, "`directory` for what survives a reboot")
+	fs.StringVar(&o.RuntimeDir, "runtime-dir", runtimeDir, "`directory` on a tmpfs for HLS and the API's socket")
 	if err := parse(c, fs, args); err != nil {
 		return err
 	}
-	o.ConfigDir = confDirOf(o.ConfigFile, o.ConfigDir)
+	at := files.options()
+	o.ConfigFile, o.ConfigDirs, o.VendorFiles = at.File, at.Dirs, at.Vendor
 	o.Version = version
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

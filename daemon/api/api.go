@@ -31,13 +31,15 @@ type Config struct {
 	// is wanted again. It tells whether the session was there and nobody else has.
 	End         func(one *session.Session, by, reason string, holdOff time.Duration) bool
 	PushControl PushControl
-	Terminate   func() config.Terminate          // what the configuration says of it
-	Pushes      func() []Push                    // by name
-	HLS         func(camera string) *HLSStatus   // nil: nothing is packaged
-	Config      func() ConfigStatus              // of the files
-	Listeners   func() map[string]string         // server → bound address
-	Events      *webhook.Log                     // nil: nothing happens
-	Hooks       func() map[string]webhook.Status // by key in the section hooks; nil: there are none
+	Terminate   func() config.Terminate                // what the configuration says of it
+	Pushes      func() []Push                          // by name
+	HLS         func(camera string) *HLSStatus         // nil: nothing is packaged
+	Config      func() ConfigStatus                    // of the files
+	ConfigNews  func() (ConfigStatus, <-chan struct{}) // the same, and what is closed when it changes; nil: it never does
+	Plan        func(PlanRequest) PlanResult           // nil: there are no files
+	Listeners   func() map[string]string               // server → bound address
+	Events      *webhook.Log                           // nil: nothing happens
+	Hooks       func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
 }
 
 // Push is the state of one push.
@@ -62,17 +64,6 @@ type Push struct {
 	File              string // that names it; empty: it was added by the API
 	Audio             PushAudio
 	Warnings          []string // what its platform will not like in what the camera sends
-}
-
-// ConfigStatus tells what runs and what is wrong with the files.
-type ConfigStatus struct {
-	State      string        `json:"state"` // applied, rejected
-	Generation int           `json:"generation"`
-	Hash       string        `json:"hash"` // of the files as they were read last
-	AppliedAt  *time.Time    `json:"applied_at"`
-	Errors     config.Errors `json:"errors"`   // why the files were rejected
-	Problems   []string      `json:"problems"` // what was applied but does not work, e.g. a port in use
-	Warnings   config.Errors `json:"warnings"`
 }
 
 type server struct {
@@ -103,6 +94,7 @@ func (s server) routes() []route {
 		{"GET /v1/status", auth.Read, s.status},
 		{"GET /v1/events", auth.Read, s.events},
 		{"GET /v1/config/status", auth.Read, s.configStatus},
+		{"POST /v1/config/plan", auth.Admin, s.configPlan},
 		{"GET /v1/sessions", auth.Read, s.sessionsList},
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
 		{"GET /v1/cameras", auth.Read, s.camerasList},
@@ -155,10 +147,6 @@ func headers(next http.Handler) http.Handler {
 
 func (s server) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func (s server) configStatus(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.Config.Config())
 }
 
 // v3Error answers in the shape of MediaMTX's errors.

@@ -27,7 +27,7 @@ func (ref certificateRef) settle(l *loader) {
 	}
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
 		// The library's words may quote the files.
-		ref.place.fail("cert_file and key_file are no pair of a certificate and its key",
+		l.lack(ref.place, "cert_file and key_file are no pair of a certificate and its key",
 			"want PEM, BEGIN CERTIFICATE and BEGIN PRIVATE KEY")
 		return
 	}
@@ -38,7 +38,7 @@ func (ref certificateRef) settle(l *loader) {
 func (l *loader) pem(place value, key, path string, secret bool) ([]byte, bool) {
 	place = place.d.place(place.key + "." + key)
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(place.src.name), path)
+		path = filepath.Join(place.src.dir, path)
 	}
 	data, err := readFile(path, maxAuthorities)
 	source := Source{Path: path, SHA256: sum(data, err), Secret: secret}
@@ -48,10 +48,10 @@ func (l *loader) pem(place value, key, path string, secret bool) ([]byte, bool) 
 	l.sources = append(l.sources, source)
 	switch {
 	case err != nil:
-		place.failf("cannot read the file: %s", reason(err))
+		l.lack(place, "cannot read the file: "+reason(err), "")
 		return nil, false
 	case len(data) > maxAuthorities:
-		place.fail("the file is larger than 256 KiB", "")
+		l.lack(place, "the file is larger than 256 KiB", "")
 		return nil, false
 	case secret && l.readable(path):
 		place.warn("everybody on this box can read the file", "chmod o= "+path)

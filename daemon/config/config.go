@@ -51,10 +51,21 @@ type Config struct {
 	Users        []User          // in order of place
 	Terminate    Terminate
 	StalledAfter time.Duration // a session or camera without media for so long is not alive
+	OnInvalid    OnInvalid
+	Confirm      time.Duration // an edit is reverted if cameras are not warm again after so long; 0: never
 
 	// Warnings is what is allowed but hardly meant, in order of place.
 	Warnings Errors
 }
+
+// OnInvalid is what a mistake in a drop-in means.
+type OnInvalid string
+
+// The values of on_invalid.
+const (
+	InvalidReject OnInvalid = "reject"    // the whole set is rejected
+	InvalidSkip   OnInvalid = "skip_file" // the drop-in is left out
+)
 
 // View is who may watch.
 type View string
@@ -133,5 +144,6 @@ func standard() *Config {
 		Hooks:        make(map[string]Hook),
 		Terminate:    Terminate{HoldOff: time.Minute},
 		StalledAfter: 10 * time.Second,
+		OnInvalid:    InvalidReject,
 	}
 }

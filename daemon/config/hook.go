@@ -158,15 +158,15 @@ func (ref authorityRef) settle(l *loader) {
 	}
 	path := ref.name
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(ref.place.src.name), path)
+		path = filepath.Join(ref.place.src.dir, path)
 	}
 	data, err := readFile(path, maxAuthorities)
 	l.sources = append(l.sources, Source{Path: path, SHA256: sum(data, err)})
 	switch {
 	case err != nil:
-		ref.place.failf("cannot read the file: %s", reason(err))
+		l.lack(ref.place, "cannot read the file: "+reason(err), "")
 	case len(data) > maxAuthorities || !x509.NewCertPool().AppendCertsFromPEM(data):
-		ref.place.fail("the file holds no certificate", "want PEM, BEGIN CERTIFICATE")
+		l.lack(ref.place, "the file holds no certificate", "want PEM, BEGIN CERTIFICATE")
 	default:
 		ref.set(string(data))
 	}

@@ -18,15 +18,21 @@ import (
 
 // Options says where the configuration is.
 type Options struct {
-	File           string // the main file
-	Dir            string // drop-ins, *.yaml in order of name; may be empty or absent
-	CredentialsDir string // $CREDENTIALS_DIRECTORY, for ${cred:name}; may be empty
+	File           string   // the main file
+	Vendor         []string // main files that count where there is no File, the first first
+	Dirs           []string // of drop-ins, *.yaml; a name in the first hides it in the others. May be absent
+	CredentialsDir string   // $CREDENTIALS_DIRECTORY, for ${cred:name}; may be empty
 	// Elsewhere tells that this is not the daemon: where there is no directory of
 	// credentials, they stay empty with a warning.
 	Elsewhere bool
 	// Salt goes into the sums of secret files, which must not be guessed at.
 	// Without it they have none.
 	Salt []byte
+	// Lenient switches off what lacks its secret, with a warning, instead of
+	// refusing the set. Nothing is served or sent in the clear for want of one.
+	Lenient bool
+	// SkipFiles leaves out drop-ins with mistakes whatever on_invalid says.
+	SkipFiles bool
 }
 
 // Source is a file that the configuration comes from.
@@ -44,48 +50,22 @@ func Parse(name string, data []byte) (*Config, error) {
 	if err != nil {
 		return nil, Errors{err}
 	}
-	return d.finish([]*source{src}, nil)
+	cfg, errs := d.finish([]*source{src}, nil)
+	if errs != nil {
+		return nil, errs
+	}
+	return cfg, nil
 }
 
 // Load reads the main file and the drop-ins as one configuration, and the
 // secrets that they name. The sources are returned also with an error, which
 // is of type Errors and holds all mistakes of all files.
 func Load(opts Options) (*Config, []Source, error) {
-	l := &loader{Options: opts}
-	d := newDecoder()
-	var files []*source
-	names, errs := l.files()
-	for _, name := range names {
-		data, err := readFile(name, maxFile)
-		l.sources = append(l.sources, Source{Path: name, SHA256: sum(data, err)})
-		if err != nil {
-			errs = append(errs, &Error{File: name, Message: "cannot read the file: " + reason(err)})
-			continue
-		}
-		src, bad := readTree(name, data)
-		if bad != nil {
-			errs = append(errs, bad)
-			continue
-		}
-		files = append(files, src)
+	r := Read(opts).Load(opts)
+	if r.Config == nil {
+		return nil, r.Sources, r.Errors
 	}
-	if len(errs) > 0 {
-		d.errs = errs
-		// The other files are read all the same: all mistakes at once. What is
-		// across files is not looked at.
-		for _, src := range files {
-			d.file(src)
-		}
-		for _, f := range d.later {
-			f()
-		}
-		return nil, l.sources, d.errs.sorted(names)
-	}
-	cfg, err := d.finish(files, l)
-	if err != nil {
-		return nil, l.sources, err
-	}
-	return cfg, l.sources, nil
+	return r.Config, r.Sources, nil
 }
 
 func newDecoder() *decoder {
@@ -94,7 +74,7 @@ func newDecoder() *decoder {
 
 // finish reads all trees, resolves the secrets, with l if it is not nil, and
 // makes the checks.
-func (d *decoder) finish(files []*source, l *loader) (*Config, error) {
+func (d *decoder) finish(files []*source, l *loader) (*Config, Errors) {
 	names := make([]string, len(files))
 	for i, src := range files {
 		names[i] = src.name
@@ -123,6 +103,9 @@ func (d *decoder) finish(files []*source, l *loader) (*Config, error) {
 	if len(d.errs) > 0 {
 		return nil, d.errs.sorted(names)
 	}
+	for _, key := range d.lacking {
+		d.switchOff(key)
+	}
 	d.cfg.Warnings = d.warnings.sorted(names)
 	return d.cfg, nil
 }
@@ -131,27 +114,6 @@ func (d *decoder) finish(files []*source, l *loader) (*Config, error) {
 type loader struct {
 	Options
 	sources []Source
-}
-
-// files returns the names of the files to read, in order.
-func (l *loader) files() (names []string, errs Errors) {
-	names = []string{l.File}
-	if l.Dir == "" {
-		return names, nil
-	}
-	entries, err := os.ReadDir(l.Dir) // sorted by name
-	if errors.Is(err, fs.ErrNotExist) {
-		return names, nil
-	}
-	if err != nil {
-		return names, Errors{{File: l.Dir, Message: "cannot read the directory: " + reason(err)}}
-	}
-	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, ".yaml") && name[0] != '.' && !e.IsDir() {
-			names = append(names, filepath.Join(l.Dir, name))
-		}
-	}
-	return names, nil
 }
 
 // readFile returns the contents of a regular file of at most limit bytes, with
@@ -255,10 +217,10 @@ func (ref secretRef) settle(l *loader) {
 		}
 	}
 	if len(s) < ref.low || len(s) > ref.high || strings.ContainsAny(s, "\r\n\x00") {
-		ref.place.failf("the secret must have %d to %d bytes in one line", ref.low, ref.high)
+		l.lack(ref.place, fmt.Sprintf("the secret must have %d to %d bytes in one line", ref.low, ref.high), "")
 		return
 	}
-	if l != nil && ref.kind == literal && l.readable(ref.place.src.name) {
+	if l != nil && ref.kind == literal && ref.place.src.open {
 		ref.place.warn("a secret in a file that everybody on this box can read", "chmod o= "+ref.place.src.name)
 	}
 	ref.set(media.Secret(s))
@@ -272,17 +234,17 @@ func (l *loader) resolve(ref secretRef) (string, bool) {
 		ref.place.warn("cannot be looked at here: systemd passes it to the daemon alone", "")
 		return "", false
 	case ref.kind == credential && l.CredentialsDir == "":
-		ref.place.fail(fmt.Sprintf("there is no credential %q", ref.name), "systemd passes credentials by LoadCredential=")
+		l.lack(ref.place, fmt.Sprintf("there is no credential %q", ref.name), "systemd passes credentials by LoadCredential=")
 		return "", false
 	case ref.kind == credential:
 		path, what = filepath.Join(l.CredentialsDir, ref.name), fmt.Sprintf("credential %q", ref.name)
 	case !filepath.IsAbs(path):
-		path = filepath.Join(filepath.Dir(ref.place.src.name), path)
+		path = filepath.Join(ref.place.src.dir, path)
 	}
 	data, err := readFile(path, maxSecret)
 	l.sources = append(l.sources, Source{Path: path, SHA256: l.salted(data, err), Secret: true})
 	if err != nil {
-		ref.place.failf("cannot read %s: %s", what, reason(err))
+		l.lack(ref.place, fmt.Sprintf("cannot read %s: %s", what, reason(err)), "")
 		return "", false
 	}
 	if ref.kind == inFile && l.readable(path) {

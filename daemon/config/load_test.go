@@ -20,7 +20,7 @@ func newBox(t *testing.T, main string) *box {
 	t.Helper()
 	dir := t.TempDir()
 	b := &box{t: t, dir: dir, opts: Options{
-		File: filepath.Join(dir, "camrelay.yaml"), Dir: filepath.Join(dir, "conf.d"),
+		File: filepath.Join(dir, "camrelay.yaml"), Dirs: []string{filepath.Join(dir, "conf.d")},
 		CredentialsDir: filepath.Join(dir, "cred"), Salt: []byte("salt"),
 	}}
 	b.write("camrelay.yaml", main)
@@ -66,7 +66,7 @@ func TestDropIns(t *testing.T) {
 	b.write("conf.d/10-site.yaml", "defaults: {transport: udp}\ncameras:\n  yard: {url: rtsp://d/}\n")
 	b.write("conf.d/20-hls.yaml", "version: 1\nhls: {window: 30s}\npushes: {up: {camera: yard, url: rtmp://h/a/b}}\n")
 	b.write("conf.d/30-empty.yaml", "")
-	if err := os.Symlink("/dev/null", filepath.Join(b.opts.Dir, "40-masked.yaml")); err != nil {
+	if err := os.Symlink("/dev/null", filepath.Join(b.opts.Dirs[0], "40-masked.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{".hidden.yaml", "a.yaml~", "a.yaml.dpkg-new", ".a.yaml.swp", "README", "a.yml"} {
@@ -91,7 +91,7 @@ func TestDropIns(t *testing.T) {
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("read %s", got)
 	}
-	b.opts.Dir = filepath.Join(b.dir, "nowhere")
+	b.opts.Dirs[0] = filepath.Join(b.dir, "nowhere")
 	if cfg, _ := b.load(); len(cfg.Cameras) != 1 {
 		t.Errorf("without drop-ins: %+v", cfg.Cameras)
 	}
@@ -155,7 +155,7 @@ func TestLoadRejects(t *testing.T) {
 		},
 		{"a link to nowhere", func(b *box) {
 			b.write("conf.d/a.yaml", "")
-			os.Symlink("nowhere", filepath.Join(b.opts.Dir, "b.yaml"))
+			os.Symlink("nowhere", filepath.Join(b.opts.Dirs[0], "b.yaml"))
 		}, "conf.d/b.yaml: cannot read the file: no such file or directory"},
 		{"a camera in two files", func(b *box) {
 			b.write("conf.d/a.yaml", "cameras:\n  gate: {url: rtsp://d/}\n")

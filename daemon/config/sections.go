@@ -34,6 +34,8 @@ func (d *decoder) file(src *source) {
 		"users":         d.users,
 		"terminate":     section(terminateFields(&cfg.Terminate)),
 		"stalled_after": span(&cfg.StalledAfter, 2*time.Second, 10*time.Minute),
+		"on_invalid":    word(&cfg.OnInvalid, InvalidReject, InvalidSkip),
+		"confirm":       section(fields{"timeout": span(&cfg.Confirm, 0, time.Hour)}),
 	})
 }
 

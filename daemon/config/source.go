@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +19,8 @@ import (
 // source is one file.
 type source struct {
 	name  string
+	dir   string // relative names of secrets start there
+	open  bool   // everybody on the box can read it
 	lines []string
 	root  ast.Node // nil if the file holds no value
 }
@@ -41,7 +44,7 @@ func (s *source) errorAt(line, column int, key, message, hint string) *Error {
 // bounded depth and width, without anchors.
 func readTree(name string, data []byte) (*source, *Error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	s := &source{name: name}
+	s := &source{name: name, dir: filepath.Dir(name)}
 	if len(data) > maxFile {
 		return s, &Error{File: name, Message: "the file is larger than 1 MiB"}
 	}
