@@ -53,8 +53,9 @@ lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated i
 	@echo deadcode -test; $(call silent,{ $(DEADCODE) -test ./... || echo failed; } | sed '/$(CALLED_FROM_C)/d')
 	@echo go fix -diff; $(call silent,$(GO) fix -diff ./...)
 
-race: deps ## all tests with the race detector, in random order
-	$(GO) test -race -shuffle=on -timeout 25m ./...
+race: deps ## all tests with the race detector, in random order; those of the whole daemon alone
+	$(GO) test -race -shuffle=on -timeout 25m $$($(GO) list ./... | grep -v /cmd/)
+	$(GO) test -race -shuffle=on -timeout 25m ./cmd/...
 
 fuzz: deps ## each fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

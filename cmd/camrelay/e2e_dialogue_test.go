@@ -221,7 +221,7 @@ type muffler struct {
 	addr    string
 	camera  string
 	muted   atomic.Bool
-	reports atomic.Uint64 // RTCP that went by while muted
+	reports atomic.Uint64 // RTCP that went by
 
 	wg sync.WaitGroup
 }
@@ -275,7 +275,7 @@ func (m *muffler) serve(client net.Conn) {
 			n = r.Buffered()
 		}
 		media := b[0] == '$' && b[1]%2 == 0
-		if b[0] == '$' && !media && m.muted.Load() {
+		if b[0] == '$' && !media {
 			m.reports.Add(1)
 		}
 		if media && m.muted.Load() {

@@ -217,8 +217,16 @@ func (l *rowsL) l12(t *testing.T) {
 	v := l.viewer(t, "cam1")
 	v.watches(t)
 	id, pull := l.by(v), l.one("kind=pull").text("session_id")
+	reports := l.ears.reports.Load()
+	eventually(t, 30*time.Second, "the camera reports", func() error { // the next report comes before the threshold
+		if l.ears.reports.Load() == reports {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	l.ears.muted.Store(true)
 	muted := time.Now()
+	reports = l.ears.reports.Load()
 	defer l.ears.muted.Store(false)
 	waitFor(t, 500*time.Millisecond) // what was under way
 	bytes := l.one("id=" + pull).number("read_bytes_sum")
@@ -245,8 +253,8 @@ func (l *rowsL) l12(t *testing.T) {
 	})
 	after := time.Since(muted)
 	t.Logf("L13: %s (%s) after %v, the threshold is %v, %d reports meanwhile", state, reason, after, stalledAfter,
-		l.ears.reports.Load())
-	if after > stalledAfter+time.Second || l.ears.reports.Load() == 0 {
+		l.ears.reports.Load()-reports)
+	if after > stalledAfter+time.Second || l.ears.reports.Load() == reports {
 		t.Errorf("L13: %s (%s) after %v", state, reason, after)
 	}
 	eventually(t, stalledAfter+2*time.Second-time.Since(muted), "L13: the viewer's session has stalled", func() error {

@@ -11,25 +11,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // freePort returns a port that nothing listens on.
 func freePort(t testing.TB, network string) string {
 	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket(network, "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		return strconv.Itoa(c.LocalAddr().(*net.UDPAddr).Port)
-	}
-	ln, err := net.Listen(network, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(mediatest.FreePort(t, network))
 }
 
 // rtmpSink is nginx with its RTMP module; it records what is published.

@@ -2,9 +2,12 @@ package camera
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 func listenAt(t *testing.T, addr string) net.Listener {
@@ -19,7 +22,7 @@ func listenAt(t *testing.T, addr string) net.Listener {
 }
 
 func TestAwaitReturn(t *testing.T) {
-	ln := listenAt(t, "127.0.0.1:0")
+	ln := listenAt(t, fmt.Sprintf("127.0.0.1:%d", mediatest.FreePort(t, "tcp")))
 	addr := ln.Addr().String()
 	spec := Spec{URL: "rtsp://" + addr + "/cam"}
 	if AwaitReturn(t.Context(), spec) {

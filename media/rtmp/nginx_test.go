@@ -80,12 +80,7 @@ func startNginxOf(t testing.TB, configure func(modules, dir, address string) str
 // freeAddress returns an address that nothing listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", mediatest.FreePort(t, "tcp"))
 }
 
 // reachable waits until somebody listens.

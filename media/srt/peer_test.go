@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,12 +26,7 @@ import (
 // freePort returns a UDP port that nobody listens at.
 func freePort(t testing.TB) uint16 {
 	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	return uint16(mediatest.FreePort(t, "udp")) //nolint:gosec // it is one
 }
 
 // sink is srt-live-transmit as a listener for one connection.
