@@ -226,7 +226,8 @@ func (s *servers) viewersHandler() http.Handler {
 			srv.ServeHTTP(w, r)
 			return
 		}
-		http.NotFound(w, r)
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, hub.ErrNotFound.Error(), http.StatusNotFound) // as where there is HLS
 	})
 	return mux
 }

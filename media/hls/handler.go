@@ -48,14 +48,14 @@ func isStream(name string) bool {
 // ServeHTTP serves /NAME/index.m3u8, /NAME/live.m3u8, /NAME/hls.m3u8 and the
 // files that these list.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name, file, ok := parsePath(r.URL.Path)
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Date, Content-Length, Content-Range")
+	name, file, ok := parsePath(r.URL.Path)
+	if !ok {
+		fail(w, hub.ErrNotFound) // names are nobody's business
+		return
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
