@@ -19,7 +19,7 @@ type Window struct {
 	Target    time.Duration // no segment lasts longer by more than half a second
 	Part      time.Duration // greatest length of the runs in which a segment grows
 	Length    time.Duration // least length of what is kept, once there is that much
-	Bandwidth int           // bit/s, peak of all tracks
+	Bandwidth []int         // bit/s, peak of each track; zero where it is not known
 	FrameRate float64       // measured
 	Segments  []Segment     // in order, those that could not be written left out
 }

@@ -21,7 +21,7 @@ var (
 func kept(name string, tracks []*media.Track, starts ...float64) cmaf.Window {
 	w := cmaf.Window{
 		Name: name, Epoch: time.Unix(1_000_000, 0), Target: 2 * time.Second, Part: 200 * time.Millisecond,
-		Bandwidth: 1_000_000, FrameRate: 25,
+		Bandwidth: []int{1_000_000, 64_000}, FrameRate: 25,
 	}
 	run, from, last := uint64(0), starts[0], starts[0]-1
 	for _, at := range starts {

@@ -13,10 +13,6 @@ import (
 	"camrelay/media/codec"
 )
 
-// audioBandwidth is what is told of sound, which nobody measures apart: more
-// than cameras send.
-const audioBandwidth = 128000
-
 // run is a row of segments that one representation per track can list.
 type run struct {
 	of       *cmaf.Window
@@ -119,15 +115,18 @@ func sets(rungs []*run, base time.Duration) (all []set) {
 // represent returns the representation of the track at that index.
 func represent(r *run, at int, t *media.Track, base time.Duration) representation {
 	rep := representation{
-		MIME: t.Kind.String() + "/mp4", Codecs: codec.String(t), Bandwidth: max(r.of.Bandwidth, 1), Base: r.of.Base,
+		MIME: t.Kind.String() + "/mp4", Codecs: codec.String(t), Bandwidth: 1, Base: r.of.Base,
 		Template: r.template(at+1, base),
+	}
+	if at < len(r.of.Bandwidth) {
+		rep.Bandwidth = max(r.of.Bandwidth[at], 1)
 	}
 	if t.Kind == media.KindVideo {
 		rep.Width, rep.Height = t.Width, t.Height
 		rep.FrameRate = frameRate(t.FrameRate, r.of.FrameRate)
 		return rep
 	}
-	rep.Bandwidth, rep.Sampling = audioBandwidth, t.SampleRate
+	rep.Sampling = t.SampleRate
 	if rep.Sampling == 0 {
 		rep.Sampling = t.ClockRate
 	}

@@ -162,3 +162,27 @@ func BenchmarkExtractor(b *testing.B) {
 		}
 	}
 }
+
+// TestSizeOf compares what a Muxer tells of its tracks with what is taken out.
+func TestSizeOf(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	m := fmp4.NewMuxer(clip.Tracks)
+	for _, u := range clip.Units(60) {
+		m.Add(u)
+	}
+	var told []int
+	for _, track := range clip.Tracks {
+		told = append(told, m.SizeOf(track.ID))
+	}
+	bufs, size := m.Flush(nil, nil)
+	all := bytes.NewReader(bytes.Join(bufs, nil))
+	for i, want := range told {
+		var e fmp4.Extractor
+		if b, err := e.Append(nil, all, 0, int64(size), uint32(i+1)); err != nil || len(b) != want || want == 0 {
+			t.Errorf("track %d has %d bytes, told are %d, %v", i+1, len(b), want, err)
+		}
+	}
+	if n := m.SizeOf(clip.Tracks[1].ID); n != 0 {
+		t.Errorf("%d bytes are left", n)
+	}
+}

@@ -26,6 +26,8 @@ const (
 	tfhdSize   = 20 // with default sample flags
 	tfdtSize   = 20 // version 1
 	trunHeader = 20 // with data offset
+	audioTrun  = 8  // of trun: duration, size
+	videoTrun  = 16 // and flags, composition offset
 )
 
 // appendHeader writes the moof of the pending samples and the header of their
@@ -69,10 +71,10 @@ func (m *Muxer) appendHeader(next *media.Unit) {
 // appendTraf appends the traf of the pending samples, of which the last ends
 // at end, and returns where its data offset is to be patched.
 func (t *track) appendTraf(b []byte, id uint32, end int64) (_ []byte, offset int) {
-	flags, entry := uint32(trunDataOffset|trunDuration|trunSize), 8
+	flags, entry := uint32(trunDataOffset|trunDuration|trunSize), audioTrun
 	usual := uint32(sampleSync)
 	if t.media.Kind == media.KindVideo {
-		flags, entry, usual = flags|trunFlags|trunOffset, 16, sampleNonSync
+		flags, entry, usual = flags|trunFlags|trunOffset, videoTrun, sampleNonSync
 	}
 	trun := trunHeader + entry*len(t.samples)
 

@@ -164,6 +164,20 @@ func (m *Muxer) Size() int {
 	return n
 }
 
+// SizeOf returns the bytes of the pending fragment as it would be with nothing
+// but the track of that ID; 0 if there is nothing of it.
+func (m *Muxer) SizeOf(id int) int {
+	t := m.track(id)
+	if t == nil || len(t.samples) == 0 {
+		return 0
+	}
+	entry := audioTrun
+	if t.media.Kind == media.KindVideo {
+		entry = videoTrun
+	}
+	return boxHeader + mfhdSize + boxHeader + tfhdSize + tfdtSize + trunHeader + entry*len(t.samples) + boxHeader + t.bytes
+}
+
 // Flush appends the pending fragment to dst, in the order in which its bytes
 // are to be written, and returns the longer list and the size of the fragment.
 // Without pending samples it adds nothing. next, if not nil, is the unit that

@@ -100,8 +100,13 @@ func (m *Muxer) window() cmaf.Window {
 	defer m.mu.Unlock()
 	w := cmaf.Window{
 		Name: m.stream.Name(), Target: m.targetDuration(), Part: m.numbers.part, Length: m.cfg.Window,
-		Bandwidth: m.peak, FrameRate: m.rate,
+		FrameRate: m.rate,
 	}
+	rates := m.tracks
+	if s := m.current; rates[0] == 0 && s != nil {
+		rates = s.rates()
+	}
+	w.Bandwidth = rates[:]
 	for _, s := range m.listed() {
 		if !s.gap {
 			w.Segments = append(w.Segments, m.export(s))

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"camrelay/media/cmaf"
+	"camrelay/media/fmp4"
 	"camrelay/media/mediatest"
 )
 
@@ -30,6 +32,9 @@ func TestVisitsSeeWhatPlaylistsShow(t *testing.T) {
 	}
 	segments := windows[0].Segments
 	list := parseList(t, r.body("/gate/hls.m3u8"))
+	for i := range segments[:len(segments)-1] {
+		checkRates(t, v, &windows[0], i)
+	}
 	last := segments[len(segments)-1]
 	if len(segments) != len(list.segments)+1 || !last.Open {
 		t.Fatalf("%d segments, %d in the playlist", len(segments), len(list.segments))
@@ -69,5 +74,31 @@ func TestVisitsSeeWhatPlaylistsShow(t *testing.T) {
 	v.Leave(10, false)
 	if n := len(r.server.sessions); n != 1 {
 		t.Errorf("%d sessions are left", n) // that of the playlist and segments
+	}
+}
+
+// checkRates holds the bit rates of a window against what taking the tracks out
+// of a segment gives.
+func checkRates(t *testing.T, v *Visit, w *cmaf.Window, i int) {
+	t.Helper()
+	at := &w.Segments[i]
+	s, err := v.Open(t.Context(), at.Session, at.Ticks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	size, _, err := s.Size(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, told := range w.Bandwidth {
+		var e fmp4.Extractor
+		b, err := e.Append(nil, s, 0, size, uint32(k+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rate := float64(len(b)) * 8 / at.Duration.Seconds(); rate > float64(told)*1.02 || rate < float64(told)*0.4 {
+			t.Errorf("track %d of segment %d has %.0f bit/s, told are %d", k+1, i, rate, told)
+		}
 	}
 }

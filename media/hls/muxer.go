@@ -59,6 +59,7 @@ type Muxer struct {
 	mixed    bool          // a segment did not begin with a key frame
 	peak     int           // bit/s
 	average  int           // bit/s
+	tracks   [2]int        // bit/s, peak of each
 	rate     float64
 	counts   counts
 	cache    cache

@@ -271,6 +271,9 @@ func (p *packager) hush() {
 // part is listed with limit at most: what lasted longer is listed with the
 // parts that follow.
 func (p *packager) flush(next *media.Unit, limit time.Duration, last bool) {
+	if len(p.used) > 1 {
+		p.pending.second = p.mux.SizeOf(p.used[1].ID)
+	}
 	bufs, size := p.mux.Flush(p.bufs[:0], next)
 	if size > 0 {
 		p.pending.duration = min(max(p.end-p.from, 0), limit)

@@ -70,6 +70,7 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 func (m *Muxer) append(s *segment, p part) {
 	s.duration += p.duration
 	s.frames += p.frames
+	s.second += p.second
 	s.parts = append(s.parts, p)
 }
 

@@ -30,6 +30,7 @@ type segment struct {
 	size     int64         // * bytes in the file
 	parts    []part        // *
 	duration time.Duration // * so far, of an open segment
+	second   int           // * bytes that the second track alone would need
 	gap      bool          // * it could not be written: there is no file
 	odd      bool          // * its parts are not listed: they are from before PART-TARGET was fixed
 	frames   int           // * of the track that leads
@@ -45,6 +46,7 @@ type part struct {
 	offset, size int64
 	duration     time.Duration
 	frames       int  // of the track that leads
+	second       int  // bytes that the second track alone would need
 	independent  bool // begins with a key frame
 }
 

@@ -71,7 +71,7 @@ func (m *Muxer) target() time.Duration {
 func (m *Muxer) measure() {
 	var size int64
 	var duration time.Duration
-	peak, frames := 0, 0
+	peak, frames, tracks := 0, 0, [2]int{}
 	m.keys = 0
 	least := m.cfg.Segment / 2
 	if !slices.ContainsFunc(m.listed(), func(s *segment) bool { return !s.gap && s.duration >= least }) {
@@ -83,14 +83,26 @@ func (m *Muxer) measure() {
 			continue
 		}
 		peak = max(peak, bitrate(s.size, s.duration))
+		for i, rate := range s.rates() {
+			tracks[i] = max(tracks[i], rate)
+		}
 		size += s.size
 		duration += s.duration
 		frames += s.frames
 	}
 	if duration > 0 {
-		m.peak, m.average = peak, bitrate(size, duration)
+		m.peak, m.average, m.tracks = peak, bitrate(size, duration), tracks
 		m.rate = float64(frames) / duration.Seconds()
 	}
+}
+
+// rates returns the bit rates of the tracks of s. mu is held.
+func (s *segment) rates() [2]int {
+	if s.gap || s.duration <= 0 {
+		return [2]int{}
+	}
+	second := int64(s.second)
+	return [2]int{bitrate(s.size-second, s.duration), bitrate(second, s.duration)}
 }
 
 func bitrate(size int64, d time.Duration) int { return int(math.Ceil(float64(size) * 8 / d.Seconds())) }
