@@ -16,9 +16,9 @@ var (
 	sound   = &media.Track{ID: 1, Kind: media.KindAudio, Codec: media.CodecOpus, ClockRate: 48000, Channels: 2}
 )
 
-// kept returns a window of segments of a second each, from starts on in media
+// windowOf returns a window of segments of a second each, from starts on in media
 // seconds; a run begins wherever they do not follow one another.
-func kept(name string, tracks []*media.Track, starts ...float64) cmaf.Window {
+func windowOf(name string, tracks []*media.Track, starts ...float64) cmaf.Window {
 	w := cmaf.Window{
 		Name: name, Epoch: time.Unix(1_000_000, 0), Target: 2 * time.Second, Part: 200 * time.Millisecond,
 		Bandwidth: []int{1_000_000, 64_000}, FrameRate: 25,
@@ -45,7 +45,7 @@ func read(t *testing.T, leading *cmaf.Window, others ...*cmaf.Window) (m struct 
 }, text string,
 ) {
 	t.Helper()
-	b, err := newManifest(leading, others, true, time.Unix(1_000_100, 0))
+	b, err := newManifest(leading, others, form{named: true}, time.Unix(1_000_100, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func read(t *testing.T, leading *cmaf.Window, others ...*cmaf.Window) (m struct 
 func TestManifest(t *testing.T) {
 	both := []*media.Track{picture, sound}
 	t.Run("one run is one Period of picture and sound", func(t *testing.T) {
-		w := kept("gate", both, 60, 61, 62)
+		w := windowOf("gate", both, 60, 61, 62)
 		m, text := read(t, &w)
 		if len(m.Periods) != 1 || len(m.Periods[0].Sets) != 2 || !strings.Contains(text, `start="PT60S"`) {
 			t.Fatal(text)
@@ -71,7 +71,7 @@ func TestManifest(t *testing.T) {
 		}
 	})
 	t.Run("a Period keeps its start and its ID while segments leave it", func(t *testing.T) {
-		w := kept("gate", both, 60, 61, 62)
+		w := windowOf("gate", both, 60, 61, 62)
 		before, _ := read(t, &w)
 		w.Segments = w.Segments[2:]
 		after, text := read(t, &w)
@@ -84,14 +84,14 @@ func TestManifest(t *testing.T) {
 		}
 	})
 	t.Run("an outage begins a Period", func(t *testing.T) {
-		w := kept("gate", both, 60, 61, 75, 76)
+		w := windowOf("gate", both, 60, 61, 75, 76)
 		m, text := read(t, &w)
 		if len(m.Periods) != 2 || !strings.Contains(text, `start="PT75S"`) {
 			t.Error(text)
 		}
 	})
 	t.Run("the growing segment has the usual length", func(t *testing.T) {
-		w := kept("gate", both, 60, 61, 62)
+		w := windowOf("gate", both, 60, 61, 62)
 		w.Segments[2].Open, w.Segments[2].Duration = true, 200*time.Millisecond
 		m, text := read(t, &w)
 		got := m.Periods[0].Sets[0].Representations[0].Template
@@ -100,7 +100,7 @@ func TestManifest(t *testing.T) {
 		}
 	})
 	t.Run("rungs of a ladder show one moment at one time", func(t *testing.T) {
-		w, o := kept("gate", both, 60, 61, 62), kept("gate/sub", []*media.Track{picture}, 59.5, 60.5, 61.5)
+		w, o := windowOf("gate", both, 60, 61, 62), windowOf("gate/sub", []*media.Track{picture}, 59.5, 60.5, 61.5)
 		o.Base, o.Query = "../gate/sub/", "?a=1&via=gate"
 		m, text := read(t, &w, &o)
 		reps := m.Periods[0].Sets[0].Representations

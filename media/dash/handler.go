@@ -108,13 +108,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, file := path[:max(slash, 0)], path[slash+1:]
 	f, ok := parseFile(file)
 	manifest := file == manifestName
-	if name == "" || !ok && !manifest {
-		http.NotFound(w, r)
-		return
-	}
 	head := w.Header()
 	head.Set("Access-Control-Allow-Origin", "*")
 	head.Set("Access-Control-Expose-Headers", "Date, Content-Length, Content-Range")
+	if name == "" || !ok && !manifest {
+		fail(w, hub.ErrNotFound) // names are nobody's business
+		return
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
@@ -145,7 +145,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.init:
 		err = serveInit(c, r, visit, name, file, f)
 	default:
-		err = h.serveSegment(c, r, visit, file, f)
+		err = h.serveSegment(c, r, visit, name, file, f)
 	}
 	if told = err == nil; !told {
 		fail(w, err)

@@ -2,13 +2,16 @@ package dash
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"camrelay/media"
@@ -22,8 +25,16 @@ var errEmpty = errors.New("no segment is available")
 // manifest serves the manifest of the stream of that name. named tells that the
 // player is told where the manifest is that shows its session.
 func (h *Handler) manifest(w *counter, r *http.Request, v Visit, name string, named bool) error {
+	level := wantsFlat(r.UserAgent())
 	windows := v.Windows(r.Context())
 	lead := own(windows, name)
+	if level && lead != nil && lead.Segments[len(lead.Segments)-1].Open && len(lead.Segments) == 1 {
+		if err := await(r.Context(), v, &lead.Segments[0]); err != nil {
+			return err
+		}
+		windows = v.Windows(r.Context())
+		lead = own(windows, name)
+	}
 	if lead == nil {
 		return errEmpty
 	}
@@ -33,7 +44,7 @@ func (h *Handler) manifest(w *counter, r *http.Request, v Visit, name string, na
 			others = append(others, o)
 		}
 	}
-	text, err := newManifest(lead, others, named, time.Now())
+	text, err := newManifest(lead, others, form{named: named, flat: level}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -47,27 +58,62 @@ func (h *Handler) manifest(w *counter, r *http.Request, v Visit, name string, na
 	return nil
 }
 
+// await waits until that segment is complete.
+func await(ctx context.Context, v Visit, s *cmaf.Segment) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	open, err := v.Open(ctx, s.Session, s.Ticks())
+	if err != nil {
+		return err
+	}
+	defer open.Close() //nolint:errcheck // it was only read
+	_, _, err = open.Size(ctx, math.MaxInt64)
+	return err
+}
+
+// patience is how long a player may wait for a segment to end.
+const patience = 20 * time.Second
+
+// form is what kind of manifest a player gets.
+type form struct {
+	named bool // the player is told where the manifest is that shows its session
+	flat  bool
+}
+
 // newManifest returns the manifest as of now.
-func newManifest(lead *cmaf.Window, others []*cmaf.Window, named bool, now time.Time) ([]byte, error) {
+func newManifest(lead *cmaf.Window, others []*cmaf.Window, as form, now time.Time) ([]byte, error) {
 	length := usual(lead)
 	part := min(max(lead.Part, 40*time.Millisecond), length)
 	low := max(time.Second, 3*part+length/4).Milliseconds()
-	first, last := &lead.Segments[0], &lead.Segments[len(lead.Segments)-1]
+	var all []period
+	shown, wanted := lead, 3*length
+	if as.flat {
+		cut, only, err := flat(lead, others)
+		if err != nil {
+			return nil, err
+		}
+		shown, all, wanted = cut, []period{only}, delay(cut, wanted, now)
+	} else {
+		all = periods(lead, others)
+	}
+	first, last := &shown.Segments[0], &shown.Segments[len(shown.Segments)-1]
+	// The clock may have been set since. Media time goes on.
+	began := now.Add(-now.Sub(lead.Epoch))
 	now = now.UTC()
 	m := mpd{
 		Profiles: "urn:mpeg:dash:profile:isoff-live:2011,http://www.dashif.org/guidelines/low-latency-live-v5",
-		Type:     "dynamic", Start: lead.Epoch.UTC().Format(date), Published: now.Format(date),
+		Type:     "dynamic", Start: began.UTC().Format(date), Published: now.Format(date),
 		Update:  seconds(max(length/2, 500*time.Millisecond).Round(time.Millisecond)),
 		Depth:   seconds(max(last.Start-first.Start, length).Round(time.Millisecond)),
-		Delay:   seconds((3 * length).Round(time.Millisecond)),
+		Delay:   seconds(wanted.Round(time.Millisecond)),
 		Longest: seconds(lead.Target), Buffer: seconds(part),
 		Service: service{
 			Latency: latency{Target: low, Min: low / 2, Max: 4 * low}, Rate: rate{Max: "1.05", Min: "0.95"},
 		},
-		Periods: periods(lead, others),
+		Periods: all,
 		UTC:     descriptor{"urn:mpeg:dash:utc:direct:2014", now.Format(date)},
 	}
-	if named && lead.Query != "" {
+	if as.named && lead.Query != "" {
 		m.Location = manifestName + lead.Query
 	}
 	text, err := xml.MarshalIndent(m, "", " ")
@@ -107,8 +153,15 @@ func serveInit(w *counter, r *http.Request, v Visit, name, file string, f wanted
 
 // serveSegment sends a track of a segment: at once if the segment is complete,
 // part by part while it grows.
-func (h *Handler) serveSegment(w *counter, r *http.Request, v Visit, file string, f wanted) error {
+func (h *Handler) serveSegment(c *counter, r *http.Request, v Visit, name, file string, f wanted) error {
 	s, err := v.Open(r.Context(), f.session, f.base+f.number)
+	if errors.Is(err, os.ErrNotExist) && f.base == 0 {
+		if w := own(v.Windows(r.Context()), name); w != nil && isFiller(w, f.session, f.number) {
+			describe(c, file)
+			http.ServeContent(c, r, file, time.Time{}, strings.NewReader(filler))
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -134,16 +187,16 @@ func (h *Handler) serveSegment(w *counter, r *http.Request, v Visit, file string
 	if complete && len(k.out) == 0 {
 		return os.ErrNotExist
 	}
-	describe(w, file)
+	describe(c, file)
 	switch {
 	case complete:
-		http.ServeContent(w, r, file, time.Time{}, bytes.NewReader(k.out))
+		http.ServeContent(c, r, file, time.Time{}, bytes.NewReader(k.out))
 		return nil
 	case r.Method == http.MethodHead:
 		return nil
 	}
-	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not wait for more
-	h.grow(w, r, s, k, size, uint32(f.track))
+	c.Header().Set("X-Accel-Buffering", "no") // a proxy must not wait for more
+	h.grow(c, r, s, k, size, uint32(f.track))
 	return nil
 }
 

@@ -40,7 +40,9 @@ func TestPlaylistsAndParts(t *testing.T) {
 			"Content-Type": "application/vnd.apple.mpegurl", "Content-Length": fmt.Sprint(list),
 		}},
 		{"range of it, which is another each time", "GET", "live.m3u8", "Range", "bytes=0-9", 200, list, nil},
-		{"multivariant playlist's headers", "HEAD", "index.m3u8", "", "", 200, 0, map[string]string{"Cache-Control": "no-cache"}},
+		{"multivariant playlist's headers", "HEAD", "index.m3u8", "", "", 200, 0, map[string]string{
+			"Cache-Control": "no-cache",
+		}},
 		{"part", "GET", part, "", "", 200, int(size), map[string]string{
 			"Content-Type": "video/mp4", "ETag": tag(part), "Accept-Ranges": "bytes",
 		}},
