@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"camrelay/daemon/api"
@@ -39,8 +40,18 @@ type reloading struct {
 func (d *daemon) configOptions() config.Options {
 	return config.Options{
 		File: d.opts.ConfigFile, Vendor: d.opts.VendorFiles, Dirs: d.opts.ConfigDirs,
-		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"), Salt: d.salt[:],
+		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"), Salt: d.salt[:], Memory: MemoryOf(d.opts.RuntimeDir),
 	}
+}
+
+// MemoryOf returns the size in bytes of the file system of a directory; 0 if it
+// is not to be had.
+func MemoryOf(dir string) int64 {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0
+	}
+	return int64(fs.Blocks) * fs.Bsize
 }
 
 // boot is the first reload.

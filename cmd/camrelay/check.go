@@ -72,6 +72,7 @@ func runCheck(ctx context.Context, c console, args []string) error {
 	}
 	k.opts = k.files.options()
 	k.opts.CredentialsDir, k.opts.Elsewhere = os.Getenv("CREDENTIALS_DIRECTORY"), true
+	k.opts.Memory = daemon.MemoryOf(k.runtime)
 	set, err := k.set()
 	if err != nil {
 		return err

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 )
 
-// broken is a file with mistakes. What is said of them is in testdata/broken.golden.
+// broken is a file with mistakes. The file and what is said of it are in
+// testdata/broken.golden, from which the tests of the daemon have them.
 // hunter2 stands wherever a secret may.
 type broken struct{ name, text string }
 
@@ -234,7 +236,7 @@ const golden = "testdata/broken.golden"
 
 func TestBroken(t *testing.T) {
 	var said strings.Builder
-	for _, row := range slices.Concat(syntax, values, people, objects, pushRows) {
+	for _, row := range slices.Concat(syntax, layout, values, people, objects, pushRows) {
 		t.Run(row.name, func(t *testing.T) {
 			cfg, err := Parse("c.yaml", []byte(row.text))
 			if err == nil {
@@ -246,7 +248,11 @@ func TestBroken(t *testing.T) {
 			if err := checkPlaces(err, row.text); err != nil {
 				t.Error(err)
 			}
-			fmt.Fprintf(&said, "== %s\n%s\n", row.name, Format(err, false))
+			in := strconv.Quote(row.text)
+			if len(row.text) > 4096 {
+				in = fmt.Sprint(len(row.text), " bytes")
+			}
+			fmt.Fprintf(&said, "== %s\n%s\n%s\n", row.name, in, Format(err, false))
 		})
 	}
 	if *update {

@@ -15,7 +15,8 @@ type Error struct {
 	Key     string `json:"key,omitempty"`  // dotted path, cameras.gate.url
 	Message string `json:"message"`        // without secrets
 	Hint    string `json:"hint,omitempty"` // what to do about it
-	excerpt excerpt
+	// Excerpt is the line with all values masked that may be secret, and below it a caret.
+	Excerpt string `json:"excerpt,omitempty"`
 }
 
 // Error returns file:line:column, key, message and hint in one line.
@@ -107,10 +108,10 @@ func (e Errors) format(word, code string, color bool) string {
 			fmt.Fprintf(&b, " (%s)", one.Hint)
 		}
 		b.WriteByte('\n')
-		if one.excerpt.text != "" {
+		if line, caret, ok := strings.Cut(one.Excerpt, "\n"); ok {
 			margin := fmt.Sprintf("%5d | ", one.Line)
-			fmt.Fprintf(&b, "%s%s\n", margin, one.excerpt.text)
-			fmt.Fprintf(&b, "%s%s\n", strings.Repeat(" ", len(margin)+one.excerpt.caret), paint(code, "^"))
+			blank := strings.Repeat(" ", len(margin)+len(caret)-1)
+			fmt.Fprintf(&b, "%s%s\n%s%s\n", margin, line, blank, paint(code, "^"))
 		}
 	}
 	return b.String()

@@ -90,7 +90,7 @@ cameras:
 	// camrelay.yaml:5:5 error cameras.gate: unknown key "pasword" (did you mean "password"?)
 	//     5 |     pasword: ***
 	//             ^
-	// camrelay.yaml:6:16 error cameras.gate.transport: unknown value "tpc", want auto, tcp, udp (did you mean "tcp"?)
+	// camrelay.yaml:6:16 error cameras.gate.transport: unknown value "tpc", want auto, tcp or udp (did you mean "tcp"?)
 	//     6 |     transport: tpc
 	//                        ^
 }

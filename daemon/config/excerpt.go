@@ -19,13 +19,21 @@ type excerpt struct {
 	caret int // characters before the caret
 }
 
+// lines returns the line and below it the caret; nothing for an empty line.
+func (e excerpt) lines() string {
+	if e.text == "" {
+		return ""
+	}
+	return e.text + "\n" + strings.Repeat(" ", e.caret) + "^"
+}
+
 // harmless are the keys whose values may be shown. A list of what is secret
 // would miss the misspelt password.
 var harmless = regexp.MustCompile(`^(version|view|listen|socket|mode|segment|part|window|budget|budget_per_camera|` +
 	`transport|keep|idle_after|start_timeout|audio|hls|camera|enabled|demand|limit|timeout|latency|pbkeylen|` +
 	`platform|insecure|warm|timezone|on_idle|role|interval|on_error|priority|hold_off|` +
 	`empty_means_all|stalled_after|max_connections|max_per_address|range|port|rtsp|dash|mpegts|flv|rtmp|srt|images|` +
-	`ladder|retry|enhanced|legacy_hevc|failures|after|return)$`)
+	`ladder|retry|on_invalid|confirm|enhanced|legacy_hevc|failures|after|return)$`)
 
 // keyed is a key with its colon.
 var keyed = regexp.MustCompile(`^['"]?([A-Za-z0-9_.-]+)['"]?\s*:(?:\s+|$)`)

@@ -11,7 +11,7 @@ import (
 // file, and what is accepted is whole.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(documented))
-	for _, row := range slices.Concat(syntax, values, people, objects, pushRows) {
+	for _, row := range slices.Concat(syntax, layout, values, people, objects, pushRows) {
 		if len(row.text) < 4096 {
 			f.Add([]byte(row.text))
 		}

@@ -31,6 +31,8 @@ type Options struct {
 	// Lenient switches off what lacks its secret, with a warning, instead of
 	// refusing the set. Nothing is served or sent in the clear for want of one.
 	Lenient bool
+	// Memory is the size in bytes of the tmpfs that HLS lies on; 0: not known.
+	Memory int64
 	// SkipFiles leaves out drop-ins with mistakes whatever on_invalid says.
 	SkipFiles bool
 }
@@ -102,6 +104,9 @@ func (d *decoder) finish(files []*source, l *loader) (*Config, Errors) {
 	d.check(files[0])
 	if len(d.errs) > 0 {
 		return nil, d.errs.sorted(names)
+	}
+	if l != nil {
+		d.warnMemory(files[0], l.Memory)
 	}
 	for _, key := range d.lacking {
 		d.switchOff(key)

@@ -102,7 +102,7 @@ func TestSecrets(t *testing.T) {
 access: {view: open}
 cameras:
   a: {url: rtsp://c/, username: u, password: "${cred:cam.a}", sub: {url: rtsp://c/2}}
-  b: {url: rtsp://c/, password_file: secrets/b, sub: {url: rtsp://c/2, password: "own"}}
+  b: {url: rtsp://d/, password_file: secrets/b, sub: {url: rtsp://d/2, password: "own"}}
 pushes:
   p: {camera: a, url: rtmp://h/app, key_file: secrets/key}
   q: {camera: b_sub, url: "srt://h:1", passphrase: "${cred:pass}"}
@@ -169,7 +169,7 @@ func TestLoadRejects(t *testing.T) {
 			b.write("conf.d/a.yaml", "cameras: [\n")
 			b.write("conf.d/b.yaml", "pushes:\n  up: {}\n")
 		}, "camrelay.yaml:5:1: unknown key \"htpp\" (did you mean \"http\"?)\n" +
-			"conf.d/a.yaml:1:10: not valid YAML: sequence end token ']' not found\n" +
+			"conf.d/a.yaml:1:10: not valid YAML: the [ is not closed\n" +
 			"conf.d/b.yaml:2:3: pushes.up: camera is missing\n" +
 			"conf.d/b.yaml:2:3: pushes.up: url is missing"},
 		{"a credential that was not given", func(b *box) {
@@ -205,7 +205,7 @@ func TestLoadRejects(t *testing.T) {
 
 func TestSecretsThatEverybodyCanRead(t *testing.T) {
 	b := newBox(t, "version: 1\naccess: {view: open}\ncameras:\n  a: {url: rtsp://c/, password: x}\n"+
-		"  b: {url: rtsp://c/, password_file: s}\n")
+		"  b: {url: rtsp://d/, password_file: s}\n")
 	for _, path := range []string{b.opts.File, b.write("s", "y")} {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)

@@ -57,20 +57,58 @@ func str(dst *string, limit int) func(value) {
 // word takes one of the given words.
 func word[T ~string](dst *T, words ...T) func(value) {
 	return func(v value) {
+		known := make([]string, len(words))
+		for i, w := range words {
+			known[i] = string(w)
+		}
+		if !v.isWord() {
+			v.fail("want "+oneOf(known)+", got "+v.describe(), forms[v.last()])
+			return
+		}
 		s, ok := v.text()
 		if !ok {
 			return
 		}
 		if !slices.Contains(words, T(s)) {
-			known := make([]string, len(words))
-			for i, w := range words {
-				known[i] = string(w)
+			hint := closest(s, known)
+			if hint == "" {
+				hint = forms[v.last()]
 			}
-			v.fail(fmt.Sprintf("unknown value %q, want %s", shorten(s), strings.Join(known, ", ")), closest(s, known))
+			v.fail(fmt.Sprintf("unknown value %q, want %s", shorten(s), oneOf(known)), hint)
 			return
 		}
 		*dst = T(s)
 	}
+}
+
+// forms are hints for keys that take more than words.
+var forms = map[string]string{
+	"keep":      `or hours of the day, for example {warm: "06:00-22:00"}`,
+	"multicast": "or a section, {range: 224.1.0.0/16, port: 8002}",
+}
+
+// isWord tells whether the value may be a word: a string, or nothing, of which
+// text says more.
+func (v value) isWord() bool {
+	switch n := v.node.(type) {
+	case *ast.StringNode:
+		return n.GetToken().Type != token.StringType || !digits.MatchString(n.Value)
+	case *ast.LiteralNode, *ast.NullNode, nil:
+		return true
+	}
+	return false
+}
+
+// last returns the last element of the key path.
+func (v value) last() string { return v.key[strings.LastIndexByte(v.key, '.')+1:] }
+
+// oneOf writes alternatives.
+func oneOf(words []string) string {
+	n := len(words) - 1
+	if n == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:n], ", ") + " or " + words[n]
 }
 
 // closest is didYouMean without the list of all.

@@ -145,6 +145,7 @@ func (d *decoder) check(main *source) {
 	d.checkUsers()
 	d.checkIdle()
 	d.warnOpen(main)
+	d.warnTwice()
 }
 
 // has tells whether any file has the key.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -36,7 +34,7 @@ func (s *source) errorAt(line, column int, key, message, hint string) *Error {
 	column = min(max(column, 1), utf8.RuneCountInString(strings.TrimRight(text, "\r"))+1)
 	return &Error{
 		File: s.name, Line: line, Column: column, Key: key, Message: message, Hint: hint,
-		excerpt: newExcerpt(text, column),
+		Excerpt: newExcerpt(text, column).lines(),
 	}
 }
 
@@ -98,7 +96,7 @@ func (s *source) parse(text string) *Error {
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return s.syntaxError(err)
+		return s.syntaxError(err, tokens)
 	}
 	var bodies []ast.Node
 	for _, doc := range file.Docs {
@@ -114,19 +112,6 @@ func (s *source) parse(text string) *Error {
 		s.root = bodies[0]
 	}
 	return nil
-}
-
-// quoted finds the parts of the library's messages that repeat the file.
-var quoted = regexp.MustCompile(`:?\s*"(?:[^"\\]|\\.){2,}"`)
-
-func (s *source) syntaxError(err error) *Error {
-	var y yaml.Error
-	if !errors.As(err, &y) || y.GetToken() == nil || y.GetToken().Position == nil {
-		return s.errorAt(1, 1, "", "cannot be read as YAML", "")
-	}
-	p := y.GetToken().Position
-	message := quoted.ReplaceAllString(y.GetMessage(), "")
-	return s.errorAt(p.Line, p.Column, "", "not valid YAML: "+message, "")
 }
 
 // checkTokens bounds what the parser is given: its time grows with the square
@@ -149,6 +134,11 @@ func (s *source) checkTokens(tokens token.Tokens) *Error {
 			return fail("directives are not supported", "")
 		case token.MappingKeyType:
 			return fail("complex keys are not supported", "")
+		case token.StringType:
+			if strings.Contains(t.Value, ": ") || strings.Contains(t.Value, " #") { // the library takes both
+				return fail("not valid YAML: a colon or # in a value",
+					"put the value in quotes, or a comma before the next key")
+			}
 		}
 		switch shape.add(t); {
 		case shape.depth() > maxDepth:

@@ -26,6 +26,8 @@ func (v value) url(schemes ...string) (u *url.URL, raw string) {
 		v.fail("cannot be read as a URL", "write special characters as %XX; user names and secrets have keys of their own")
 	case !slices.Contains(schemes, u.Scheme):
 		v.badScheme(strings.ToLower(scheme), schemes)
+	case strings.ContainsAny(s, " \t"):
+		v.fail("holds a space", "write it as %20")
 	case u.Hostname() == "" && u.Scheme != "srt": // an SRT listener has none
 		v.fail("names no host", "")
 	case u.Fragment != "" || strings.HasSuffix(s, "#"):

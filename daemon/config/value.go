@@ -102,7 +102,7 @@ func (v value) entries() []value {
 	}
 	m, ok := v.node.(ast.MapNode)
 	if !ok {
-		v.failf("want a section, got %s", v.describe())
+		v.fail("want a section, got "+v.describe(), v.misplaced())
 		return nil
 	}
 	var all []value
@@ -123,6 +123,36 @@ func (v value) entries() []value {
 		}
 		seen[name.Value] = e
 		all = append(all, e)
+	}
+	return all
+}
+
+// misplaced is the hint for a value where a section belongs.
+func (v value) misplaced() string {
+	n, ok := v.node.(*ast.StringNode)
+	if ok && n.GetToken().Type == token.StringType && glued.MatchString(n.Value) {
+		return "a space is missing behind the colon"
+	}
+	section, key, ok := strings.Cut(v.key, ".")
+	if ok && (section == "cameras" || section == "pushes") && v.d.keys(section)[key] {
+		return fmt.Sprintf("indent it deeper if it is the %s of the entry above", key)
+	}
+	return ""
+}
+
+// keys are the keys of the entries of a section.
+func (d *decoder) keys(section string) map[string]bool {
+	var f fields
+	switch section {
+	case "cameras":
+		f = d.cameraFields("", &Camera{}, nil)
+	case "pushes":
+		f = d.pushFields("", &Push{})
+		d.targetFields(f, &Target{}, nil, nil)
+	}
+	all := make(map[string]bool)
+	for key := range f {
+		all[key] = true
 	}
 	return all
 }
