@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// soakEnv lengthens TestOutputs; its value is a duration.
+// soakEnv lengthens TestOutputs, to its value, a duration, and TestRandomEdits.
 const soakEnv = "CAMRELAY_SOAK"
 
 // outputsCase is one camera of TestOutputs and what it can be pushed to.
