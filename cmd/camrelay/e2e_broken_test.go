@@ -36,8 +36,8 @@ func brokenConfigs(t *testing.T, n int) (all []brokenConfig) {
 			continue // too long to stand there
 		}
 		for _, line := range lines[2:] {
-			if strings.HasPrefix(line, "c.yaml:") {
-				b.said = append(b.said, strings.TrimPrefix(line, "c.yaml:"))
+			if place, ok := strings.CutPrefix(line, "c.yaml:"); ok {
+				b.said = append(b.said, place)
 			}
 		}
 		all = append(all, b)
@@ -126,32 +126,8 @@ func TestBrokenConfigs(t *testing.T) {
 	}
 	before := seen(make([]int, viewers))
 
-	for _, row := range brokenConfigs(t, 60-len(unreadable)) {
-		b.replace(writes(row.text))
-		st := b.decided()
-		said := config.Format(st.Errors, false)
-		if st.State != "rejected" || st.Generation != 1 || len(st.Files) == 0 || st.Files[0].Result != "rejected" {
-			t.Errorf("%s: %+v", row.name, st)
-		}
-		for _, line := range row.said {
-			if !strings.Contains(said, b.config()+":"+line) {
-				t.Errorf("%s: it says\n%s\nand not\n%s", row.name, said, line)
-			}
-		}
-	}
-	for _, row := range unreadable {
-		if err := os.Remove(b.config()); err != nil { // a directory is not renamed over a file
-			t.Fatal(err)
-		}
-		b.replace(row.make)
-		eventually(t, time.Minute, row.name+" is rejected", func() error {
-			st, err := b.status()
-			if said := config.Format(st.Config.Errors, false); err == nil && !strings.Contains(said, row.said) {
-				err = fmt.Errorf("it says %s and not %s", said, row.said)
-			}
-			return err
-		})
-	}
+	b.tryBroken(brokenConfigs(t, 60-len(unreadable)))
+	b.tryUnreadable()
 	b.replace(writes(string(good)))
 	eventually(t, time.Minute, "the file is in force again", func() error {
 		if st := b.decided(); st.State != "applied" || st.Generation != 1 {
@@ -165,6 +141,42 @@ func TestBrokenConfigs(t *testing.T) {
 	b.stop()
 	checkRecording(t, rtmp.recording("one"))
 	checkRecording(t, rtmp.recording("two"))
+}
+
+// tryBroken puts each file in the place of the configuration and checks what is said.
+func (b *box) tryBroken(rows []brokenConfig) {
+	b.t.Helper()
+	for _, row := range rows {
+		b.replace(writes(row.text))
+		st := b.decided()
+		said := config.Format(st.Errors, false)
+		if st.State != "rejected" || st.Generation != 1 || len(st.Files) == 0 || st.Files[0].Result != "rejected" {
+			b.t.Errorf("%s: %+v", row.name, st)
+		}
+		for _, line := range row.said {
+			if !strings.Contains(said, b.config()+":"+line) {
+				b.t.Errorf("%s: it says\n%s\nand not\n%s", row.name, said, line)
+			}
+		}
+	}
+}
+
+// tryUnreadable likewise puts what cannot even be read.
+func (b *box) tryUnreadable() {
+	b.t.Helper()
+	for _, row := range unreadable {
+		if err := os.Remove(b.config()); err != nil { // a directory is not renamed over a file
+			b.t.Fatal(err)
+		}
+		b.replace(row.make)
+		eventually(b.t, time.Minute, row.name+" is rejected", func() error {
+			st, err := b.status()
+			if said := config.Format(st.Config.Errors, false); err == nil && !strings.Contains(said, row.said) {
+				err = fmt.Errorf("it says %s and not %s", said, row.said)
+			}
+			return err
+		})
+	}
 }
 
 // checkUntouched fails if the camera or one of its pushes has ever reconnected or

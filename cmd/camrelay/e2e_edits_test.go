@@ -27,7 +27,8 @@ func (e *editor) dropIn(i int) string {
 
 // text is a drop-in with a camera on demand, of which some detail is rolled.
 func (e *editor) text(i int) string {
-	return fmt.Sprintf("cameras:\n  site%d: {url: %q, keep: ondemand, title: \"edit %d\"}\n", i, e.cam(i), e.rng.IntN(1000))
+	const text = "cameras:\n  site%d: {url: %q, keep: ondemand, title: \"edit %d\"}\n"
+	return fmt.Sprintf(text, i, e.cam(i), e.rng.IntN(1000))
 }
 
 // edit makes one edit.

@@ -78,7 +78,8 @@ func (d *decoder) warnMemory(main *source, memory int64) {
 	// A playlist's segments and those that late players still load.
 	held := (h.Window + h.Segment) / time.Second
 	if share := h.Budget / int64(packaged); share*8/max(1, int64(held)) < leastRate {
-		warn(fmt.Sprintf("%d cameras have %s each: not enough for %s of a picture", packaged, mebibytes(share), short(h.Window)),
+		warn(fmt.Sprintf("%d cameras have %s each: not enough for %s of a picture",
+			packaged, mebibytes(share), short(h.Window)),
 			"raise it, shorten hls.window, or let some have hls: off")
 	}
 }
