@@ -21,6 +21,9 @@
 // rung to rung of a ladder. In the segments, times are made relative to the
 // Period when a track is taken out, and need next to no presentationTimeOffset.
 //
+// GStreamer reads manifests with faults of its own and gets one of another form,
+// over the same segments: flat.go.
+//
 // Specification: ISO/IEC 23009-1, DASH-IF IOP v5 part 4 (low latency).
 package dash
 
