@@ -119,6 +119,9 @@ func (f *follower) segment(ctx context.Context, s *Segment) {
 		return
 	}
 	for id, r := range runs {
+		if len(s.Parts) == 0 { // they are not listed any more: a late player goes on behind the whole
+			f.ends[id] = r.to
+		}
 		if f.inits[s.Map][id].video && (r.to-r.from-s.Duration).Abs() > 2*slack {
 			f.fault("%s has %v of pictures, EXTINF tells %v", s.URI, r.to-r.from, s.Duration)
 		}
