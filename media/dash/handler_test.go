@@ -99,6 +99,7 @@ func TestHandler(t *testing.T) {
 // TestGrowingSegments reads the newest segment while it grows, and again.
 func TestGrowingSegments(t *testing.T) {
 	s := newSite(t, mediatest.MakeClip(t, mediatest.H264AAC), time.Minute)
+	s.begin()
 	at := s.epoch.Add(uptime + 500*time.Millisecond)
 	s.clock = func() time.Time { return at }
 	all := s.Windows(t.Context())[0].Segments

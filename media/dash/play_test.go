@@ -34,7 +34,7 @@ func TestGStreamerPlays(t *testing.T) {
 					t.Errorf("%v after %v", at, pictures[i])
 				}
 			}
-			if jumps != 1 || pictures[0] > uptime || pictures[0] < uptime-kept {
+			if jumps != 1 || pictures[0] > outage[0] || pictures[0] < uptime-kept {
 				t.Errorf("%d jumps, want that of the outage; from %v on", jumps, pictures[0])
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,8 @@ import (
 // have had is made in advance, and is there when its time has come.
 type site struct {
 	url      string
-	epoch    time.Time
+	begun    sync.Once
+	epoch    time.Time // as of the first request: players may take long to start
 	clock    func() time.Time
 	segments []made
 }
@@ -50,7 +52,7 @@ const (
 // that begin in an outage, between two media times.
 func newSite(t *testing.T, clip *mediatest.Clip, length time.Duration, outages ...[2]time.Duration) *site {
 	t.Helper()
-	s := &site{epoch: time.Now().Add(-uptime), clock: time.Now}
+	s := &site{clock: time.Now}
 	mux := fmp4.NewMuxer(clip.Tracks)
 	first := uptime - kept // of what is made
 	mux.Shift = first - clip.Unit(0).PTS
@@ -78,7 +80,7 @@ func newSite(t *testing.T, clip *mediatest.Clip, length time.Duration, outages .
 			if !lead || !u.Key {
 				continue
 			}
-			open = s.begin(clip.Tracks, at)
+			open = s.next(clip.Tracks, at)
 		}
 		if lead {
 			if n := (at - open.Start) / (200 * time.Millisecond); int(n) > len(open.parts) {
@@ -95,8 +97,8 @@ func newSite(t *testing.T, clip *mediatest.Clip, length time.Duration, outages .
 	return s
 }
 
-// begin begins a segment, which continues the one before unless there is a gap.
-func (s *site) begin(tracks []*media.Track, at time.Duration) *made {
+// next begins a segment, which continues the one before unless there is a gap.
+func (s *site) next(tracks []*media.Track, at time.Duration) *made {
 	m := made{Segment: cmaf.Segment{
 		Session: session, Init: 1, Tracks: tracks, RunStart: at, Start: at, Independent: true,
 	}}
@@ -134,12 +136,18 @@ func (s *site) Enter(_ *http.Request, name string, _ bool) (Visit, error) {
 	if name != "gate" {
 		return nil, hub.ErrNotFound
 	}
+	s.begin()
 	return s, nil
+}
+
+func (s *site) begin() {
+	s.begun.Do(func() { s.epoch = s.clock().Add(-uptime) })
 }
 
 func (s *site) Leave(uint64, bool) {}
 
 func (s *site) Windows(context.Context) []cmaf.Window {
+	s.begin()
 	w := cmaf.Window{
 		Name: "gate", Epoch: s.epoch, Target: 2 * time.Second, Part: 200 * time.Millisecond,
 		Bandwidth: []int{400_000, 70_000}, FrameRate: 25,
