@@ -24,6 +24,7 @@ import (
 	"camrelay/daemon/watch"
 	"camrelay/daemon/webhook"
 	"camrelay/media/srt"
+	"camrelay/systemd"
 )
 
 // Options is what the command line decides.
@@ -34,6 +35,9 @@ type Options struct {
 	StateDir    string   // survives a reboot
 	RuntimeDir  string   // on a tmpfs: HLS segments and the API's socket
 	Version     string
+
+	Manager *systemd.Manager // nil: none
+	Reload  <-chan os.Signal // reads the configuration again, as if the files had changed; may be nil
 }
 
 // daemon is the running whole. Only the goroutine of Run touches what is not
@@ -57,6 +61,7 @@ type daemon struct {
 	applied  plan                 // the last one
 	current  atomic.Pointer[plan] // applied, for others; never nil
 	conf     reloading
+	vigil    vigil
 
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, packageSpec]
@@ -78,6 +83,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		opts: opts, log: log, started: time.Now(),
 		access: auth.New(log), events: webhook.NewLog(),
 		status: api.ConfigStatus{State: stateRejected, RestartRequired: []string{}}, changed: make(chan struct{}),
+		vigil: newVigil(opts.Manager),
 	}
 	d.current.Store(&plan{})
 	d.sessions = session.NewRegistry(d.sessionEvent)
@@ -140,11 +146,15 @@ func (d *daemon) run(ctx context.Context) error {
 	stopLeases := start(work, "keepalives", d.leases, d.log)
 	d.boot(work)
 	d.log.Info("camrelay runs", "version", d.opts.Version)
-	retry := time.NewTicker(retryProblems)
+	d.announce()
+	retry := time.NewTicker(d.vigil.period())
 	defer retry.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-changed:
+			d.reload(work)
+		case <-d.opts.Reload:
+			d.log.Info("asked to read the configuration again")
 			d.reload(work)
 		case <-d.conf.due():
 			d.judge(work)
@@ -152,8 +162,10 @@ func (d *daemon) run(ctx context.Context) error {
 			d.mend(work)
 		case <-ctx.Done():
 		}
+		d.report(time.Now())
 	}
 	d.log.Info("stopping")
+	d.told(d.vigil.manager.Stopping())
 	wg.Wait()
 	stopLeases() // before their paths go
 	d.shutdown()

@@ -219,6 +219,7 @@ func (d *daemon) take(ctx context.Context, set *config.Set, r config.Result, st 
 
 // enforce makes what runs equal the plan.
 func (d *daemon) enforce(ctx context.Context, p plan) {
+	defer d.reloading()()
 	d.applied = p
 	d.current.Store(&p)
 	d.apply(ctx, p)

@@ -28,7 +28,10 @@ type room struct {
 // know one another, so that a new one touches nothing but its line here and
 // those who wire it.
 var rooms = []room{
-	{"cmd/camrelay", "daemon daemon/auth daemon/config media media/testcam selftest", "main parses, wires and exits"},
+	{
+		"cmd/camrelay", "daemon daemon/auth daemon/config media media/testcam selftest systemd",
+		"main parses, wires and exits",
+	},
 	{"selftest", "hal/... daemon/config daemon/api media media/testcam", "checks use the box as its users do"},
 	{"bench/...", "daemon/... media/... hal/...", "benchmarks measure rooms from outside"},
 	{"daemon", "daemon/... media/... hal/... systemd", "it wires everything below and nothing above"},

@@ -6,11 +6,14 @@ import (
 	"flag"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 
 	"camrelay/daemon"
 	"camrelay/daemon/config"
+	"camrelay/systemd"
 )
 
 // parse reads the flags of a command; what is wrong with them is printed.
@@ -88,8 +91,39 @@ func runDaemon(ctx context.Context, c console, args []string) error {
 	at := files.options()
 	o.ConfigFile, o.ConfigDirs, o.VendorFiles = at.File, at.Dirs, at.Vendor
 	o.Version = version
+	log := slog.New(slog.NewTextHandler(c.err, nil))
+	boundMemory(log)
+	var err error
+	if o.Manager, err = systemd.New(); err != nil {
+		log.Error("the service manager's watchdog is not fed", "err", err)
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	o.Reload = reload
+	return daemon.Run(ctx, o, log)
+}
+
+// goShare is the part of the service's memory that Go may have: the rest is for
+// HLS, whose tmpfs the kernel counts as the service's, and for libsrt.
+const goShare = 0.5
+
+// boundMemory makes the garbage collector keep to what the service may use,
+// unless somebody has said otherwise.
+func boundMemory(log *slog.Logger) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	return daemon.Run(ctx, o, slog.New(slog.NewTextHandler(c.err, nil)))
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	limit, err := systemd.MemoryLimit(os.DirFS("/proc"), os.DirFS("/sys/fs/cgroup"))
+	if err != nil {
+		log.Error("the limit of memory is not known", "err", err)
+		return
+	}
+	if limit > 0 {
+		debug.SetMemoryLimit(int64(float64(limit) * goShare))
+		log.Info("memory is limited", "service_mib", limit>>20, "go_mib", debug.SetMemoryLimit(-1)>>20)
+	}
 }

@@ -1,0 +1,224 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"camrelay/daemon/api"
+	"camrelay/daemon/relay"
+	"camrelay/daemon/supervise"
+	"camrelay/media/testcam"
+	"camrelay/systemd"
+)
+
+func TestStatusLine(t *testing.T) {
+	camera := func(phase supervise.Phase, warm bool) cameraReport {
+		return cameraReport{state: relay.Health{Warm: warm}, phase: phase}
+	}
+	warm, out, idle := camera(supervise.Active, true), camera(supervise.Reconnecting, false), camera(supervise.Idle, false)
+	push := func(phase supervise.Phase) api.Push { return api.Push{State: supervise.State{Phase: phase}} }
+	good := api.ConfigStatus{State: stateApplied, Generation: 41}
+	for _, row := range []struct {
+		name    string
+		cameras []cameraReport
+		pushes  []api.Push
+		conf    api.ConfigStatus
+		want    string
+	}{
+		{"nothing is configured", nil, nil, good, "no cameras, config #41"},
+		{
+			"a camera and a push are out",
+			[]cameraReport{warm, warm, out},
+			[]api.Push{push(supervise.Active), push(supervise.Failed)},
+			good,
+			"2/3 cameras warm, 1/2 pushes up, config #41",
+		},
+		{
+			"what nobody wants is not missed",
+			[]cameraReport{warm, idle, camera(supervise.Stopped, false)},
+			[]api.Push{push(supervise.Active), push(supervise.Idle), push(supervise.Stopped)},
+			good,
+			"1/1 cameras warm, 2 idle, 1/1 pushes up, config #41",
+		},
+		{"all are idle", []cameraReport{idle}, nil, good, "1 idle, config #41"},
+		{
+			"an edit is rejected",
+			[]cameraReport{warm},
+			nil,
+			api.ConfigStatus{State: stateRejected, Generation: 7},
+			"1/1 cameras warm, config #7, the edit after it is rejected",
+		},
+		{
+			"the first files are bad", nil, nil,
+			api.ConfigStatus{State: stateRejected},
+			"no cameras, config rejected, nothing runs",
+		},
+		{
+			"a port is taken",
+			[]cameraReport{warm},
+			nil,
+			api.ConfigStatus{State: stateApplied, Generation: 7, Problems: []string{"rtsp: in use"}},
+			"1/1 cameras warm, config #7, rtsp: in use",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := statusLine(row.cameras, row.pushes, row.conf); got != row.want {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestVigilFindsWhatHangs(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	at := func(bytes uint64, busy bool) pulse {
+		return pulse{"camera gate", busy, mark{bytes, begin}, time.Minute}
+	}
+	for _, row := range []struct {
+		name   string
+		pulses []pulse // one each half minute
+		want   bool
+	}{
+		{"it is new", []pulse{at(1, true)}, false},
+		{"it moves", []pulse{at(1, true), at(2, true), at(3, true), at(4, true)}, false},
+		{"it stands for less than its patience", []pulse{at(1, true), at(1, true)}, false},
+		{"it stands", []pulse{at(1, true), at(1, true), at(1, true)}, true},
+		{"it goes on after it stood", []pulse{at(1, true), at(1, true), at(1, true), at(2, true)}, false},
+		{"it has nothing to do", []pulse{at(1, false), at(1, false), at(1, false)}, false},
+		{"it had nothing to do", []pulse{at(1, true), at(1, false), at(1, true), at(1, true)}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v := newVigil(nil)
+			var got []string
+			for i, p := range row.pulses {
+				got = v.stuck([]pulse{p}, begin.Add(time.Duration(i)*30*time.Second))
+			}
+			if hangs := slices.Contains(got, "camera gate"); hangs != row.want {
+				t.Errorf("hangs: %v, want %v", hangs, row.want)
+			}
+		})
+	}
+}
+
+func TestVigilLooksThreeTimesBeforeTheWatchdogBites(t *testing.T) {
+	for usec, want := range map[string]time.Duration{
+		"30000000": retryProblems, "3000000": time.Second, "": retryProblems,
+	} {
+		t.Setenv("NOTIFY_SOCKET", "/nowhere")
+		t.Setenv("WATCHDOG_USEC", usec)
+		m, err := systemd.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := newVigil(m)
+		if got := v.period(); got != want {
+			t.Errorf("with %q it looks each %v, want %v", usec, got, want)
+		}
+	}
+}
+
+// listen returns what a service manager in this process is told.
+func listen(t *testing.T) <-chan string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", name)
+	t.Setenv("WATCHDOG_USEC", "1500000")
+	t.Setenv("WATCHDOG_PID", "")
+	told := make(chan string, 1000)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			first, _, _ := strings.Cut(string(buf[:n]), "\n")
+			told <- first
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-ended })
+	return told
+}
+
+// expect waits until the manager is told something that begins with each of want,
+// in this order, whatever comes between.
+func expect(t *testing.T, told <-chan string, want ...string) {
+	t.Helper()
+	end := time.After(time.Minute)
+	var all []string
+	for _, w := range want {
+		for {
+			select {
+			case got := <-told:
+				all = append(all, got)
+				if strings.HasPrefix(got, w) {
+					break
+				}
+				continue
+			case <-end:
+				t.Fatalf("never told %q, but %q", w, all)
+			}
+			break
+		}
+	}
+}
+
+// TestTheServiceManagerIsTold runs the whole daemon below a service manager.
+func TestTheServiceManagerIsTold(t *testing.T) {
+	cam := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: testcam.DemoCameras("gate")},
+		slog.New(slog.DiscardHandler))
+	if err := cam.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	camCtx, camStop := context.WithCancel(t.Context())
+	camEnded := make(chan error, 1)
+	go func() { camEnded <- cam.Run(camCtx) }()
+	defer func() { camStop(); <-camEnded }()
+
+	told := listen(t)
+	s := newSite(t, cam.URL("gate"))
+	manager, err := systemd.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := make(chan os.Signal, 1)
+	s.opts.Manager, s.opts.Reload = manager, reload
+	text, err := os.ReadFile(s.opts.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(s.opts.ConfigFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
+	expect(t, told, "READY=1", "STATUS=0/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1",
+		"STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
+	write("nonsense: 1\n")
+	expect(t, told, "STATUS=1/1 cameras warm, 0/1 pushes up, config #1, the edit after it is rejected", "WATCHDOG=1")
+	write(string(text) + "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n")
+	reload <- os.Interrupt // whichever it is
+	expect(t, told, "RELOADING=1", "READY=1", "STATUS=1/1 cameras warm, 0/2 pushes up, config #2", "WATCHDOG=1")
+	stop()
+	expect(t, told, "STOPPING=1")
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
