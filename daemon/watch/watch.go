@@ -24,7 +24,9 @@ const rescan = 30 * time.Second
 type Watcher struct {
 	log   *slog.Logger
 	queue func() (*fsnotify.Watcher, error) // from the kernel
-	news  chan struct{}                     // of capacity 1: paths has changed
+
+	rescan time.Duration // how often is looked without being told
+	news   chan struct{} // of capacity 1: paths has changed
 
 	mu    sync.Mutex // guards paths
 	paths []string
@@ -33,7 +35,9 @@ type Watcher struct {
 // New returns a Watcher for the paths: files, and directories whose entries
 // matter. They need not exist; empty ones are left out.
 func New(log *slog.Logger, paths ...string) *Watcher {
-	return &Watcher{log: log, queue: fsnotify.NewWatcher, news: make(chan struct{}, 1), paths: sorted(paths)}
+	return &Watcher{
+		log: log, queue: fsnotify.NewWatcher, rescan: rescan, news: make(chan struct{}, 1), paths: sorted(paths),
+	}
 }
 
 func sorted(paths []string) []string {
@@ -86,7 +90,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) error {
 	r := &run{Watcher: w, watched: make(map[string]bool)}
 	defer r.close()
 	r.sync()
-	tick := time.NewTicker(rescan)
+	tick := time.NewTicker(r.rescan)
 	defer tick.Stop()
 	var s settle
 	due := time.NewTimer(time.Until(s.hit(time.Now())))
@@ -164,7 +168,7 @@ func (r *run) open() {
 	fs, err := r.queue()
 	if err != nil {
 		if !r.refused {
-			r.log.Warn("the kernel reports no changes of files, they are looked for", "every", rescan, "err", err)
+			r.log.Warn("the kernel reports no changes of files, they are looked for", "every", r.rescan, "err", err)
 		}
 		r.refused = true
 		return

@@ -23,7 +23,14 @@ type watched struct {
 // start runs a Watcher of the paths. Its reader reads file each time.
 func start(t *testing.T, file string, paths ...string) *watched {
 	t.Helper()
+	return startWith(t, file, func(*Watcher) {}, paths...)
+}
+
+// startWith is start of a Watcher that is changed before it runs.
+func startWith(t *testing.T, file string, change func(*Watcher), paths ...string) *watched {
+	t.Helper()
 	w := &watched{Watcher: New(slog.New(slog.DiscardHandler), paths...), t: t, told: make(chan struct{}, 1000)}
+	change(w.Watcher)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
