@@ -18,6 +18,7 @@ import (
 	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 	"camrelay/daemon/keepalive"
+	"camrelay/daemon/metrics"
 	"camrelay/daemon/reconcile"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
@@ -57,6 +58,8 @@ type daemon struct {
 	events   *webhook.Log
 	hooks    *hooks
 	watcher  *watch.Watcher
+	metrics  *metrics.Metrics
+	beat     atomic.Int64         // when run has begun its last round, since started
 	salt     [16]byte             // of the sums of secret files
 	applied  plan                 // the last one
 	current  atomic.Pointer[plan] // applied, for others; never nil
@@ -86,6 +89,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		vigil: newVigil(opts.Manager),
 	}
 	d.current.Store(&plan{})
+	d.metrics = metrics.New(opts.Version, d.figures)
 	d.sessions = session.NewRegistry(d.sessionEvent)
 	d.hooks = newHooks(d.events, d.sessions, opts.Version, log)
 	d.hooks.end = d.refuse
@@ -150,6 +154,7 @@ func (d *daemon) run(ctx context.Context) error {
 	retry := time.NewTicker(d.vigil.period())
 	defer retry.Stop()
 	for ctx.Err() == nil {
+		d.beat.Store(int64(time.Since(d.started)))
 		select {
 		case <-changed:
 			d.reload(work)

@@ -40,7 +40,7 @@ func newSite(t *testing.T, camera string) *site {
 	}}
 	text := fmt.Sprintf("version: 1\naccess: {view: open}\nrtsp: {listen: \"127.0.0.1:0\"}\n"+
 		"http: {listen: \"127.0.0.1:0\"}\napi: {listen: \"\"}\n"+
-		"rtmp: {listen: \"\"}\nsrt: {listen: \"\"}\ncameras:\n  gate: {url: %q}\n"+
+		"rtmp: {listen: \"\"}\nsrt: {listen: \"\"}\nmetrics: {listen: \"127.0.0.1:0\"}\ncameras:\n  gate: {url: %q}\n"+
 		"pushes:\n  dead: {camera: gate, url: \"srt://127.0.0.1:1?streamid=x\"}\n", camera)
 	if err := os.WriteFile(s.opts.ConfigFile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

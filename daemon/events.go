@@ -30,6 +30,13 @@ func (d *daemon) pathEvent(e relay.Event) {
 // sessionEvent is the observer of the registry.
 func (d *daemon) sessionEvent(e session.Event) {
 	s := e.Session
+	switch {
+	case s.Kind != session.Viewer:
+	case e.Type == session.Opened:
+		d.metrics.ViewerOpened(s.Protocol)
+	default:
+		d.metrics.ViewerClosed(s.Protocol, s.Reason)
+	}
 	data := map[string]any{
 		"kind": s.Kind, "protocol": s.Protocol, "remote_addr": s.Remote, "user": s.User,
 	}

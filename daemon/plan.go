@@ -61,6 +61,8 @@ type serverSpec struct {
 	srt  config.SRT
 	api  apiSpec
 	hls  hlsSpec
+
+	metrics config.Listener
 }
 
 type apiSpec struct{ listen, socket string }
@@ -94,6 +96,7 @@ func (s serverSpec) listening() map[string]listening {
 		"RTMP":          {addr: s.rtmp.Listen, spec: s.rtmp},
 		"SRT":           {addr: s.srt.Listen, spec: s.srt},
 		"API":           {addr: strings.TrimSpace(s.api.listen + " " + s.api.socket), spec: s.api},
+		"metrics":       {addr: s.metrics.Listen, spec: s.metrics},
 	}
 }
 
@@ -131,7 +134,7 @@ func planOf(cfg *config.Config, version string) plan {
 		named:   cfg.Cameras,
 		servers: serverSpec{
 			rtsp: cfg.RTSP, http: cfg.HTTP, rtmp: cfg.RTMP, srt: cfg.SRT, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
-			hls: spec,
+			hls: spec, metrics: cfg.Metrics,
 		},
 		terminate: cfg.Terminate, hooks: cfg.Hooks,
 	}

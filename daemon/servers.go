@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
+	"camrelay/media/accept"
 	"camrelay/media/hls"
 	"camrelay/media/still"
 )
@@ -33,12 +35,15 @@ type servers struct {
 	api   slot[apiSpec]
 	hls   slot[hlsSpec]
 
+	metrics slot[config.Listener]
+
 	web http.Handler // of viewers' ports
 
 	listening []server // all slots but that of HLS
 	unusable  []string // what of the last specification is no matter of trying again
 
 	running atomic.Pointer[hls.Server] // nil while HLS is off
+	up      atomic.Pointer[map[string]bool]
 	outputs atomic.Pointer[map[string]config.Outputs]
 	jpegs   atomic.Pointer[map[string]still.Source]
 	audio   atomic.Pointer[map[string]config.Audio]
@@ -54,6 +59,7 @@ type servers struct {
 type server interface {
 	retry(ctx context.Context)
 	problem() error
+	listens() (name string, wanted, does bool)
 }
 
 func newServers(d *daemon) *servers {
@@ -83,7 +89,10 @@ func newServers(d *daemon) *servers {
 		off: func(a apiSpec) bool { return a == apiSpec{} }, log: log,
 	}
 	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: log}
-	s.listening = []server{&s.rtsp, &s.rtsps, &s.http, &s.https, &s.rtmp, &s.srt, &s.api}
+	s.metrics = slot[config.Listener]{
+		name: "metrics", open: s.openMetrics, addr: func(l config.Listener) string { return l.Listen }, log: log,
+	}
+	s.listening = []server{&s.rtsp, &s.rtsps, &s.http, &s.https, &s.rtmp, &s.srt, &s.api, &s.metrics}
 	return s
 }
 
@@ -104,6 +113,13 @@ func (s *servers) problems() []string {
 			all = append(all, err.Error())
 		}
 	}
+	up := make(map[string]bool)
+	for _, one := range s.listening {
+		if name, wanted, does := one.listens(); wanted {
+			up[name] = does
+		}
+	}
+	s.up.Store(&up)
 	return all
 }
 
@@ -159,9 +175,10 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) {
 	s.rtmp.apply(ctx, spec.rtmp)
 	s.srt.apply(ctx, spec.srt)
 	s.api.apply(ctx, spec.api)
+	s.metrics.apply(ctx, spec.metrics)
 	for name, addr := range map[string]string{
 		"rtsp": spec.rtsp.Listen, "rtsps": spec.rtsp.TLS.Listen, "http": spec.http.Listen, "https": spec.http.TLS.Listen,
-		"rtmp": spec.rtmp.Listen, "srt": spec.srt.Listen,
+		"rtmp": spec.rtmp.Listen, "srt": spec.srt.Listen, "metrics": spec.metrics.Listen,
 	} {
 		if addr == "" {
 			s.bound(name, "")
@@ -181,8 +198,9 @@ func (s *servers) closeViewers() {
 	s.hls.close()
 }
 
-// closeAPI closes the API for good and removes its socket.
+// closeAPI closes the API and the metrics for good and removes the API's socket.
 func (s *servers) closeAPI() {
+	s.metrics.close()
 	s.api.close()
 	if socket := s.socket(s.api.spec); socket != "" {
 		if err := removeSocket(socket); err != nil {
@@ -218,8 +236,9 @@ func (s *servers) listeners() map[string]string {
 	return all
 }
 
-func (s *servers) openAPI(spec apiSpec) (runner, error) {
-	handler := api.New(api.Config{
+// apiConfig is what the API and the metrics' port read from.
+func (s *servers) apiConfig() api.Config {
+	return api.Config{
 		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay,
 		Sources: s.d.sources, Sessions: s.d.sessions,
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
@@ -227,12 +246,28 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
 		ConfigNews: s.d.configNews, Plan: s.d.preview,
 		Events: s.d.events, Hooks: s.d.hooks.status,
-	})
+		Alive: s.d.alive, Ready: s.d.unready,
+	}
+}
+
+func (s *servers) openAPI(spec apiSpec) (runner, error) {
+	handler := api.New(s.apiConfig())
 	srv, err := listenHTTP(spec.listen, s.socket(spec), apiLimits(), handler, s.log)
 	if err != nil {
 		return nil, err
 	}
 	s.bound("api", srv.listeners[0].Addr().String())
+	return srv, nil
+}
+
+func (s *servers) openMetrics(l config.Listener) (runner, error) {
+	limits := apiLimits()
+	limits.conns = accept.Limits{All: cmp.Or(l.MaxConnections, 64), FromOne: cmp.Or(l.MaxPerAddress, 16)}
+	srv, err := listenHTTP(l.Listen, "", limits, api.Monitor(s.apiConfig(), s.d.metrics.Handler()), s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.bound("metrics", srv.listeners[0].Addr().String())
 	return srv, nil
 }
 

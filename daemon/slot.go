@@ -145,6 +145,11 @@ func (s *slot[S]) problem() error {
 	return s.err
 }
 
+// listens tells whether what is wanted runs, or anything is wanted at all.
+func (s *slot[S]) listens() (name string, wanted, does bool) {
+	return s.name, s.tried && !s.isOff(s.want), s.stop != nil && s.err == nil
+}
+
 // close stops what runs.
 func (s *slot[S]) close() {
 	if s.stop != nil {

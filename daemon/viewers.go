@@ -206,6 +206,14 @@ func (s *servers) viewersHandler() http.Handler {
 	images := still.New(still.Config{
 		Source: func(name string) still.Source { return (*s.jpegs.Load())[name] }, Claim: s.claimImages,
 	}, s.subscribe, s.log)
+	segments := s.d.metrics.HLS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if srv := s.running.Load(); srv != nil {
+			srv.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, hub.ErrNotFound.Error(), http.StatusNotFound) // as where there is HLS
+	}))
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page)
 	mux.Handle("/-/", page)
@@ -222,12 +230,7 @@ func (s *servers) viewersHandler() http.Handler {
 			images.ServeHTTP(w, r)
 			return
 		}
-		if srv := s.running.Load(); srv != nil {
-			srv.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, hub.ErrNotFound.Error(), http.StatusNotFound) // as where there is HLS
+		segments.ServeHTTP(w, r)
 	})
 	return mux
 }

@@ -17,6 +17,9 @@ const (
 
 var classNames = [...]string{"network", "busy", "credentials", "unsupported", "refused", "unreachable"}
 
+// Classes is how many classes there are.
+const Classes = len(classNames)
+
 // String returns the word used in the API and in metrics.
 func (c Class) String() string { return classNames[c] }
 

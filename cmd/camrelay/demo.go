@@ -116,6 +116,7 @@ camrelay demo: two synthetic cameras. Open
   TS     http://%[1]s:8888/gate/mpegts
   FLV    http://%[1]s:8888/gate.flv
   API    http://127.0.0.1:9997/v1/status
+  Prometheus   http://127.0.0.1:9998/metrics
 
 The configuration is %[2]s: edit it and watch. Ctrl-C ends the demo.
 

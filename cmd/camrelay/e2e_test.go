@@ -146,7 +146,7 @@ func (b *box) config() string { return filepath.Join(b.dir, "config.yaml") }
 // file renamed over the old one.
 func (b *box) write(config string) {
 	b.t.Helper()
-	for _, section := range []string{"rtsp", "http", "api", "rtmp", "srt"} {
+	for _, section := range []string{"rtsp", "http", "api", "rtmp", "srt", "metrics"} {
 		if !strings.Contains(config, "\n"+section+":") {
 			config += fmt.Sprintf("%s: {listen: \"127.0.0.1:0\"}\n", section)
 		}

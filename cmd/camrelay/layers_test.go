@@ -126,6 +126,7 @@ var doors = []door{
 	{"github.com/bluenviron/gohlslib/v2", "", "media/hls", "it is a viewer for tests"},
 	{"github.com/haivision/srtgo", "media/srt", "", "it is safe in one way of use only"},
 	{"github.com/fsnotify/fsnotify", "daemon/watch", "", "one room watches files"},
+	{"github.com/prometheus/client_golang", "daemon/metrics", "", "one room knows who asks for the figures"},
 	{"github.com/goccy/go-yaml", "daemon/config", "", "one room reads the file"},
 	{"github.com/google/renameio/v2", "daemon daemon/keepalive media/hls", "", "state is written by few"},
 	{"github.com/google/uuid", "daemon/session daemon/keepalive", "", "sessions and leases are named where they are made"},

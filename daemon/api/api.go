@@ -40,6 +40,8 @@ type Config struct {
 	Listeners   func() map[string]string               // server → bound address
 	Events      *webhook.Log                           // nil: nothing happens
 	Hooks       func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
+	Alive       func() bool                            // what applies the configuration goes round; nil: it does
+	Ready       func() []string                        // what does not work; nil: everything does
 }
 
 // Push is the state of one push.
@@ -82,6 +84,7 @@ type route struct {
 func (s server) routes() []route {
 	return slices.Concat(s.v3Sessions(), []route{
 		{"GET /healthz", auth.None, s.healthz},
+		{"GET /readyz", auth.Read, s.readyz},
 		{"GET /v3/paths/list", auth.Read, s.pathsList},
 		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
 		{"POST /v3/paths/keepalive/add/{name...}", auth.Operate, s.keepaliveAdd},
@@ -143,10 +146,6 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (s server) healthz(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // v3Error answers in the shape of MediaMTX's errors.

@@ -54,6 +54,9 @@ func (p Principal) Anonymous() bool { return p.Name == "" }
 // MayView tells whether it may see the camera, and whatever tells of it.
 func (p Principal) MayView(camera string) bool { return p.all || p.cameras[camera] }
 
+// MayViewAll tells whether the principal may see all cameras.
+func (p Principal) MayViewAll() bool { return p.all }
+
 // May tells whether it has the right.
 func (p Principal) May(r Right) bool {
 	switch r {

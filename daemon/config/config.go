@@ -38,7 +38,7 @@ type Config struct {
 	RTMP     Listener // of playing
 	SRT      SRT      // of playing
 	API      API
-	Metrics  Listener // not acted on yet
+	Metrics  Listener // for Prometheus
 	HLS      HLS
 	Defaults Defaults
 	Cameras  map[string]Camera   // by path; the sub stream of gate is gate_sub
@@ -122,12 +122,13 @@ type Terminate struct {
 // defaults. A camera begins as standard's Defaults say, a push as newPush.
 func standard() *Config {
 	return &Config{
-		Access: Access{View: ViewClosed},
-		RTSP:   RTSP{Listener: Listener{Listen: ":8554"}},
-		HTTP:   HTTP{Listener: Listener{Listen: ":8888"}},
-		RTMP:   Listener{Listen: ":1935"},
-		SRT:    SRT{Listener: Listener{Listen: ":8890"}, Latency: defaultLatency},
-		API:    API{Listen: "127.0.0.1:9997", Socket: "api.sock"},
+		Access:  Access{View: ViewClosed},
+		RTSP:    RTSP{Listener: Listener{Listen: ":8554"}},
+		HTTP:    HTTP{Listener: Listener{Listen: ":8888"}},
+		RTMP:    Listener{Listen: ":1935"},
+		SRT:     SRT{Listener: Listener{Listen: ":8890"}, Latency: defaultLatency},
+		API:     API{Listen: "127.0.0.1:9997", Socket: "api.sock"},
+		Metrics: Listener{Listen: "127.0.0.1:9998"},
 		HLS: HLS{
 			Mode: ModeAlways, Segment: 2 * time.Second, Part: 400 * time.Millisecond,
 			Window: 14 * time.Second, Budget: 256 << 20,

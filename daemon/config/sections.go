@@ -23,7 +23,7 @@ func (d *decoder) file(src *source) {
 		"http":          section(d.httpServer(&cfg.HTTP)),
 		"rtmp":          section(listenerFields(&cfg.RTMP)),
 		"srt":           d.srtServer,
-		"metrics":       unsupported(section(fields{"listen": address(&cfg.Metrics.Listen)})),
+		"metrics":       section(listenerFields(&cfg.Metrics)),
 		"api":           section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
 		"hls":           section(hlsFields(&cfg.HLS)),
 		"defaults":      section(defaultsFields(&cfg.Defaults)),
@@ -42,14 +42,6 @@ func (d *decoder) file(src *source) {
 // section takes a mapping.
 func section(f fields) func(value) {
 	return func(v value) { v.decode(f) }
-}
-
-// unsupported takes what is part of the format and not acted on yet.
-func unsupported(set func(value)) func(value) {
-	return func(v value) {
-		v.warn("not supported yet: ignored by this version", "")
-		set(v)
-	}
 }
 
 func hlsFields(h *HLS) fields {
@@ -171,6 +163,9 @@ func (d *decoder) warnOpen(main *source) {
 	}
 	if host, _, err := net.SplitHostPort(d.cfg.API.Listen); err == nil && !isLoopback(host) {
 		d.place("api.listen").warn("without users the API answers this box alone", "name users to let others in")
+	}
+	if host, _, err := net.SplitHostPort(d.cfg.Metrics.Listen); err == nil && !isLoopback(host) {
+		d.place("metrics.listen").warn("without users the metrics are for this box alone", "name users to let others in")
 	}
 	if d.cfg.Access.View == ViewClosed && len(d.cfg.Cameras) > 0 {
 		e := main.errorAt(1, 1, "access.view", "closed, and there are no users: every viewer is refused",

@@ -72,6 +72,14 @@ func (p *Path) State() supervise.State {
 	return p.state
 }
 
+// Running tells whether the camera is kept connected, or tried to, and nobody
+// has stopped it.
+func (p *Path) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running && p.stop == nil
+}
+
 // Viewers returns how many viewers there are.
 func (p *Path) Viewers() int {
 	p.mu.Lock()

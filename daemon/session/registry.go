@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -222,6 +223,34 @@ func (r *Registry) Sent(path string) uint64 {
 	defer r.mu.Unlock()
 	t.shown = max(t.shown, sum) // bytes that leave while a session closes are not in its account
 	return t.shown
+}
+
+// SentByPath is Sent of all paths that viewers have come to.
+func (r *Registry) SentByPath() map[string]uint64 {
+	r.mu.Lock()
+	paths, sums := maps.Clone(r.tallies), make(map[*tally]uint64, len(r.tallies))
+	for _, t := range paths {
+		sums[t] = t.sent
+	}
+	var open []*Session
+	for _, s := range r.open {
+		if s.tally != nil {
+			open = append(open, s)
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range open {
+		_, wrote := s.counts()
+		sums[s.tally] += wrote
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[string]uint64, len(paths))
+	for path, t := range paths {
+		t.shown = max(t.shown, sums[t])
+		all[path] = t.shown
+	}
+	return all
 }
 
 // KickPath kicks all sessions of a path that has been removed, and drops what

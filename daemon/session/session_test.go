@@ -267,6 +267,9 @@ func TestR21_WhatAPathHasSentNeverFalls(t *testing.T) {
 	if got := r.Sent("gate"); got != 1200 {
 		t.Errorf("sent %d once a viewer has left, want 1200", got)
 	}
+	if got := r.SentByPath(); got["gate"] != 1200 || got["yard"] != 7 || len(got) != 2 {
+		t.Errorf("sent by path %v, want gate 1200 and yard 7", got)
+	}
 	removed := errors.New("removed")
 	r.KickPath("gate", removed)
 	cause := context.Cause(ctx)

@@ -180,6 +180,9 @@ func TestLimitCountsAttemptsInARow(t *testing.T) {
 		k := keep(t, Policy{Terms: limit(3)}, flows(70*time.Second, errLost))
 		sleepFor(time.Hour)
 		s := k.state()
+		if n := s.Failures[media.ClassNetwork]; int(n) < len(k.begun())-1 {
+			t.Errorf("%d failures of %d runs are counted", n, len(k.begun()))
+		}
 		if s.Phase == Failed || len(k.begun()) < 45 || len(s.Transitions) != maxTransitions || len(s.Errors) != maxErrors {
 			t.Errorf("%d runs: %+v", len(k.begun()), s)
 		}

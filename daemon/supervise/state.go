@@ -41,9 +41,13 @@ type State struct {
 	Connected   time.Time    // when media flowed first in the run under way, zero if none has
 	Lost        time.Time    // when a run ended last that had moved media; zero if none has
 	Panics      int          // runs that ended by a panic
+	Failures    Failures     // runs that ended, halted ones left out
 	Transitions []Transition // changes of Phase, oldest first, at most 20
 	Errors      []Failure    // why runs ended, newest first, at most 5; success does not clear them
 }
+
+// Failures counts by media.Class. It never falls.
+type Failures [media.Classes]uint64
 
 // Transition is one change of phase.
 type Transition struct {
@@ -78,6 +82,7 @@ func (s State) outOfReach() bool { return len(s.Errors) > 0 && s.Class == media.
 // failed returns s with one more failure.
 func (s State) failed(err error, now time.Time) State {
 	s.Reason, s.Class = err.Error(), media.ClassOf(err)
+	s.Failures[s.Class]++
 	if len(s.Reason) > maxReason {
 		s.Reason = strings.ToValidUTF8(s.Reason[:maxReason], "") + "…"
 	}
