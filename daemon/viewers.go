@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"strings"
 	"sync/atomic"
 
 	"camrelay/daemon/config"
@@ -99,7 +100,7 @@ var errSwitchedOff = fmt.Errorf("this output of the camera is switched off: %w",
 func (s *servers) applyOutputs(outputs map[string]config.Outputs) {
 	s.outputs.Store(&outputs)
 	for _, v := range s.d.sessions.List() {
-		if v.Kind == session.Viewer && !s.serves(v.Path, v.Protocol) {
+		if v.Kind == session.Viewer && !s.serves(v.Path, strings.ToLower(v.Protocol)) {
 			v.Kick("config", errSwitchedOff.Error())
 		}
 	}

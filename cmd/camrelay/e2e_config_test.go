@@ -123,7 +123,7 @@ pushes:
 	b.awaitPush("up-srt", "active")
 	viewer := startLongViewer(t, b.rtsp("gate"))
 	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
-	if _, err := b.playlist("gate"); err != nil {
+	if _, err := b.playlist("gate/hls.m3u8"); err != nil {
 		t.Error(err)
 	}
 	b.checkEnd()

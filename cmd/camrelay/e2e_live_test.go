@@ -108,13 +108,14 @@ type watched struct {
 	Time, Target    float64 // s
 }
 
-// watch plays the camera gate in Chromium for d, and runs meanwhile once it does.
-func (b *box) watch(t *testing.T, d time.Duration, meanwhile func()) (w watched) {
+// watch plays a playlist of the camera gate in Chromium for d, and runs meanwhile
+// once it does.
+func (b *box) watch(t *testing.T, file string, d time.Duration, meanwhile func()) (w watched) {
 	t.Helper()
 	_, script := browser(t, "live.mjs")
 	ctx, cancel := context.WithTimeout(t.Context(), d+2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", script, b.http(""), b.http("gate/index.m3u8"), fmt.Sprint(d.Seconds()))
+	cmd := exec.CommandContext(ctx, "node", script, b.http(""), b.http("gate/"+file), fmt.Sprint(d.Seconds()))
 	var out bytes.Buffer
 	said := &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = &out, said
@@ -144,6 +145,18 @@ func (b *box) watch(t *testing.T, d time.Duration, meanwhile func()) (w watched)
 	return w
 }
 
+// checkSequence fails if the media sequence went back, and returns the newest.
+func (w *watched) checkSequence(t *testing.T) (newest uint64) {
+	t.Helper()
+	for _, l := range w.Levels {
+		if l[1] < newest {
+			t.Errorf("the media sequence fell from %d to %d", newest, l[1])
+		}
+		newest = max(newest, l[1])
+	}
+	return newest
+}
+
 // TestLowLatencyInChromium plays a camera in hls.js and measures how far its
 // picture is behind the camera.
 func TestLowLatencyInChromium(t *testing.T) {
@@ -151,7 +164,7 @@ func TestLowLatencyInChromium(t *testing.T) {
 	b := startBox(t, oneCamera(cams.url("/h264")))
 	b.awaitActive("gate")
 	d := howLong(t, 15*time.Second)
-	w := b.watch(t, d, func() {})
+	w := b.watch(t, "index.m3u8", d, func() {})
 	slices.Sort(w.Behind)
 	median := w.Behind[len(w.Behind)/2]
 	t.Logf("%d pictures in %.1f s, %d dropped; %.0f ms behind in the median, %.0f to %.0f, aim %.1f s; %d stalls, %v",
@@ -170,20 +183,14 @@ func TestChromiumOutlivesARestart(t *testing.T) {
 	cams := startGstCams(t, "0")
 	b := startBox(t, oneCamera(cams.url("/h264"))+fmt.Sprintf("http: {listen: \"127.0.0.1:%s\"}\n", freePort(t, "tcp")))
 	b.awaitActive("gate")
-	w := b.watch(t, 40*time.Second, func() {
+	w := b.watch(t, "index.m3u8", 40*time.Second, func() {
 		b.stop()
 		b.launch()
 		b.awaitActive("gate")
 		b.kill9()
 		b.launch()
 	})
-	newest := uint64(0)
-	for _, l := range w.Levels {
-		if l[1] < newest {
-			t.Errorf("the media sequence fell from %d to %d", newest, l[1])
-		}
-		newest = max(newest, l[1])
-	}
+	newest := w.checkSequence(t)
 	t.Logf("%d pictures in %.1f s, sequence numbers up to %d; errors on the way: %v", w.Frames, w.Time, newest, w.Errors)
 	if w.Frames < 25*20 {
 		t.Errorf("%d pictures", w.Frames)

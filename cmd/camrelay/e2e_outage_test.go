@@ -14,15 +14,15 @@ import (
 )
 
 // playlist fetches a media playlist.
-func (b *box) playlist(camera string) (string, error) {
-	res, err := http.Get(b.http(camera + "/hls.m3u8"))
+func (b *box) playlist(path string) (string, error) {
+	res, err := http.Get(b.http(path))
 	if err != nil {
 		return "", err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("playlist of %s: %s", camera, res.Status)
+		err = fmt.Errorf("%s: %s", path, res.Status)
 	}
 	return string(body), err
 }
@@ -30,7 +30,7 @@ func (b *box) playlist(camera string) (string, error) {
 // checkNoGap fails if the playlist shows that something is missing.
 func (b *box) checkNoGap(camera string) {
 	b.t.Helper()
-	list, err := b.playlist(camera)
+	list, err := b.playlist(camera + "/hls.m3u8")
 	if err != nil || strings.Contains(list, "DISCONTINUITY\n") || strings.Contains(list, "EXT-X-GAP") {
 		b.t.Errorf("%s: HLS shows a gap (%v):\n%s", camera, err, list)
 	}
@@ -160,7 +160,7 @@ pushes:
 
 func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o outage, away time.Duration, round int) {
 	t.Helper()
-	list, err := b.playlist("gate")
+	list, err := b.playlist("gate/hls.m3u8")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o out
 	t.Logf("round %d: pictures %.1f s after the camera was back, of them %.1f s of backoff",
 		round, time.Since(back).Seconds(), backoff.Seconds())
 	eventually(t, 30*time.Second, "the playlist goes on", func() error {
-		list, err := b.playlist("gate")
+		list, err := b.playlist("gate/hls.m3u8")
 		if err != nil {
 			return err
 		}

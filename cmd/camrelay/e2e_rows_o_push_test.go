@@ -228,7 +228,7 @@ func TestO4_O8_AStoppedSinkIsLeft(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, 30*time.Second, "there is HLS", func() error { _, err := s.playlist("cam1"); return err })
+	eventually(t, 30*time.Second, "there is HLS", func() error { _, err := s.playlist("cam1/hls.m3u8"); return err })
 	plays := s.cam.requests("PLAY")
 	stopped := time.Now()
 	if err := s.sink.cmd.Process.Signal(syscall.SIGSTOP); err != nil {

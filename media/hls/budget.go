@@ -22,7 +22,7 @@ type Budget struct {
 	oldest list.List // of *segment: complete ones, in the order of their completion
 }
 
-// share is the part of a Budget that one Muxer uses.
+// share is the part of a Budget that one stream uses.
 type share struct{ used int64 }
 
 // NewBudget returns a Budget of bytes per stream and in total, both > 0.
@@ -64,7 +64,7 @@ func (b *Budget) evict() *segment {
 // takeOldest unlists the oldest segment of o, or of all if o is nil. mu is held.
 func (b *Budget) takeOldest(o *share) *segment {
 	for e := b.oldest.Front(); e != nil; e = e.Next() {
-		if s, ok := e.Value.(*segment); ok && (o == nil || &s.owner.share == o) {
+		if s, ok := e.Value.(*segment); ok && (o == nil || s.owner.share == o) {
 			b.oldest.Remove(e)
 			s.listed = nil
 			return s

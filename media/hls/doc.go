@@ -1,20 +1,25 @@
-// Package hls packages streams as CMAF segments in a directory, which should
-// be a tmpfs, and serves them with their playlists over HTTP. It knows no
+// Package hls packages streams as CMAF or MPEG-TS segments in a directory, which
+// should be a tmpfs, and serves them with their playlists over HTTP. It knows no
 // configuration file and no user: who may watch is the Opener's decision.
 //
-//	Muxer    units of one stream → segments, parts, the window of a playlist
+//	Muxer    one stream → segments of one format, parts, the window of a playlist
 //	Budget   bytes on disk, of one stream and of all
 //	Server   packagers by name, viewers' sessions, the http.Handler
 //
 // Playlists of a stream, below /NAME/: index.m3u8, the multivariant one, lists
 // live.m3u8, of low latency, of the stream or of all streams of its ladder;
-// hls.m3u8 is plain. All show the same segments.
+// hls.m3u8 is plain. All show the same segments. ts.m3u8 shows those of MPEG-TS,
+// which are made only while somebody watches, from the log that all readers of
+// MPEG-TS share. It tells nothing that players of 2010 do not know: a segment
+// that cannot be written is left out of it, as if the camera had been away.
 //
 // Files of a stream lie in the directory of its name: SESSION-N.m4s holds
 // segment N of the media sequence, SESSION-initN.mp4 an init segment, hls.state
-// the numbers with which a later session goes on. SESSION is random, so a name
-// never has two contents. Files named otherwise are left alone. Part P of
-// segment N has the URI SESSION-N.P.m4s, and is a range of the segment's file.
+// the numbers with which a later session goes on; SESSION-N.ts holds the Nth
+// segment of MPEG-TS that was begun, ts.state the numbers of that. SESSION is
+// random, so a name never has two contents. Files named otherwise are left alone.
+// Part P of segment N has the URI SESSION-N.P.m4s, and is a range of the
+// segment's file.
 //
 // Media time, the time stamps in segments, is the time since the epoch, which
 // is that of the Server's making as a rule, by the clock of the box at the last

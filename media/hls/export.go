@@ -36,7 +36,7 @@ func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Vis
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.StartTimeout)
 	defer cancel()
-	v := s.visitOf(r, name, protocol, first)
+	v := s.visitOf(r, product{name, fragmented}, protocol, first)
 	key := v.key()
 	ss, err := s.enter(ctx, v, key)
 	if err != nil {

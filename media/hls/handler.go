@@ -45,8 +45,8 @@ func isStream(name string) bool {
 	return word > 0 && len(name) <= maxName
 }
 
-// ServeHTTP serves /NAME/index.m3u8, /NAME/live.m3u8, /NAME/hls.m3u8 and the
-// files that these list.
+// ServeHTTP serves /NAME/index.m3u8, /NAME/live.m3u8, /NAME/hls.m3u8,
+// /NAME/ts.m3u8 and the files that these list.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")

@@ -44,7 +44,7 @@ func (s *Server) ladder(name string) []string {
 func (s *Server) packaged(name string) *packaging {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.running[name]; p != nil && p.muxer != nil && !p.auto {
+	if p := s.running[product{name, fragmented}]; p != nil && p.muxer != nil && !p.auto {
 		return p
 	}
 	return nil
@@ -59,7 +59,7 @@ func (s *Server) shown(ctx context.Context, ss *session, v visit) (*packaging, e
 		}
 		return nil, errEmpty
 	}
-	return s.packaging(ctx, ss.sub.Stream)
+	return s.packaging(ctx, ss.sub.Stream, v.form)
 }
 
 // relative returns the URI of a playlist of another stream, or of the same one,
@@ -83,7 +83,7 @@ func (s *Server) muxers(names []string) (found []*Muxer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
-		p := s.running[name]
+		p := s.running[product{name, fragmented}]
 		if p == nil || p.muxer == nil {
 			continue
 		}
@@ -120,7 +120,10 @@ func (s *Server) settle(m *Muxer) {
 	if settled {
 		return
 	}
-	all := append(s.muxers(s.kin(m.stream.Name())), m)
+	all := []*Muxer{m}
+	if m.form == fragmented {
+		all = append(all, s.muxers(s.kin(m.stream.Name()))...)
+	}
 	for _, o := range all {
 		theirs, _ := o.terms()
 		t.target, t.part = max(t.target, theirs.target), max(t.part, theirs.part)
@@ -187,7 +190,7 @@ func (s *Server) call(ctx context.Context, v visit, name string) *Muxer {
 			return nil
 		}
 		defer s.leave(ss)
-		if p, err = s.packaging(ctx, ss.sub.Stream); err != nil {
+		if p, err = s.packaging(ctx, ss.sub.Stream, v.form); err != nil {
 			return nil
 		}
 	}

@@ -90,7 +90,7 @@ func TestAStrictPlayerCrossesGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)
 		list := s.begin()
-		session := s.server.running["gate"].muxer.session
+		session := s.server.running[product{name: "gate"}].muxer.session
 		for _, n := range []uint64{7, 8, 12} {
 			if err := os.MkdirAll(filepath.Join(s.dir, "gate", mediaName(session, n), "x"), 0o700); err != nil {
 				t.Fatal(err)

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/feed"
 	"camrelay/media/hub"
+	"camrelay/media/mpegts"
 )
 
 // Config says how streams are packaged and served. All durations are > 0.
@@ -32,15 +34,16 @@ type Muxer struct {
 	stream *hub.Stream
 	budget *Budget
 	view   View
-	share  share
+	form   form
+	share  *share // of all Muxers of the stream
 	store  store
 	log    *slog.Logger
 
 	session string        // random, of the names of files
 	epoch   *epoch        // nil: media time is the stream's
-	ready   chan struct{} // closed by Run when the first segment is complete
+	ready   chan struct{} // closed by Run when the first segment is complete, or there will be none
 	failing bool          // of Run: the last write failed
-	inits   int           // of Run: init segments made so far
+	inits   int           // of Run: init segments, or segments of MPEG-TS, made so far
 	tail    *part         // of Run: written, to be published with the end of its segment
 	saved   numbers       // of Run: as in the state file
 
@@ -62,6 +65,7 @@ type Muxer struct {
 	tracks   [2]int        // bit/s, peak of each
 	rate     float64
 	counts   counts
+	unfit    error // why nothing can be packaged; nil if something can
 	cache    cache
 }
 
@@ -77,7 +81,7 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 	var id [sessionDigits / 2]byte
 	rand.Read(id[:]) //nolint:errcheck,gosec // it never fails
 	return &Muxer{
-		cfg: cfg, stream: stream, view: whole, budget: budget, log: log.With("cam", stream.Name()),
+		cfg: cfg, stream: stream, view: whole, share: &share{}, budget: budget, log: log.With("cam", stream.Name()),
 		store:   store{root: root, dir: dirOf(stream.Name())},
 		session: hex.EncodeToString(id[:]),
 		ready:   make(chan struct{}),
@@ -127,7 +131,9 @@ func (m *Muxer) open() *packager {
 	}
 	n.segment, n.wanted = m.cfg.Segment, m.cfg.Part
 	m.numbers, m.first = n, n.sequence
-	return &packager{out: m, epoch: m.epoch, tracks: m.stream.Tracks, broken: n.used, floor: math.MinInt64}
+	return &packager{
+		out: m, epoch: m.epoch, form: fragments{}, tracks: m.stream.Tracks, broken: n.used, floor: math.MinInt64,
+	}
 }
 
 // read packages what the source shows, and gives up what is pending in the end.
@@ -137,9 +143,13 @@ func (m *Muxer) read(ctx context.Context, p *packager) (err error) {
 	src := source{stream: m.stream, view: m.view}
 	defer src.close()
 	src.follow()
+	run := m.units
+	if m.form == transport {
+		run = m.chunks
+	}
 	for {
 		p.tracks = src.shown.Tracks
-		if err := m.units(ctx, &src, p); err != nil {
+		if err := run(ctx, &src, p); err != nil {
 			return err
 		}
 		p.turn()
@@ -166,6 +176,79 @@ func (m *Muxer) units(ctx context.Context, src *source, p *packager) error {
 			p.unit(u, u.Gap || i == 0 && lost > 0)
 		}
 		clear(in[:n])
+	}
+}
+
+// chunks is units by way of the log of MPEG-TS that others read too.
+func (m *Muxer) chunks(ctx context.Context, src *source, p *packager) error {
+	awake := src.shown.Units.Reader("hls ts", hub.LastStart)
+	defer awake.Close()
+	awake.Relax()
+	_, theirs := src.stream.Tracks()
+	_, ours := src.shown.Tracks()
+	tracks, err := feed.AwaitTS(ctx, src.shown, awake)
+	if media.ClassOf(err) == media.ClassUnsupported {
+		return m.refuse(ctx, src, err, theirs, ours)
+	}
+	if err != nil {
+		return err
+	}
+	log, release := feed.TS(src.shown, tracks)
+	defer release()
+	chunks := log.Reader("hls", hub.LastStart)
+	defer chunks.Close()
+	chunks.Relax()
+	awake.Close()
+	x := &stretch{of: p}
+	p.form = x
+	var in [64]mpegts.Chunk
+	for {
+		n, lost, err := chunks.Read(ctx, in[:])
+		if err != nil {
+			return err
+		}
+		if src.follow() {
+			return nil
+		}
+		m.missed(lost)
+		for i := range in[:n] {
+			x.take(&in[i], i == 0 && lost > 0)
+		}
+		clear(in[:n])
+	}
+}
+
+// refuse tells viewers why there is nothing to be packaged, until one of the two
+// channels tells of other tracks.
+func (m *Muxer) refuse(ctx context.Context, src *source, why error, theirs, ours <-chan struct{}) error {
+	m.setUnfit(why)
+	defer m.setUnfit(nil)
+	m.show()
+	select {
+	case <-theirs:
+	case <-ours:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if src.stream.Closed() {
+		return io.EOF
+	}
+	src.follow()
+	return nil
+}
+
+func (m *Muxer) setUnfit(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unfit = why
+}
+
+// show ends the wait for the first segment. Only Run calls it.
+func (m *Muxer) show() {
+	select {
+	case <-m.ready:
+	default:
+		close(m.ready)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/fmp4"
 	"camrelay/media/mediatest"
 )
 
@@ -222,7 +223,7 @@ func TestAudioWithoutPicturesIsNotHeld(t *testing.T) {
 			r.feed(u)
 		}
 	}
-	if n := r.pack.mux.Size(); n > 100<<10 {
+	if n := r.pack.mux.(*fmp4.Muxer).Size(); n > 100<<10 {
 		t.Errorf("%d bytes are held", n)
 	}
 	if r.pack.seg != nil {

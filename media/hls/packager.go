@@ -38,7 +38,8 @@ type packager struct {
 	epoch  *epoch // nil: media time is the stream's
 	tracks func() ([]*media.Track, <-chan struct{})
 
-	mux  *fmp4.Muxer
+	form format
+	mux  mux
 	used []*media.Track // packaged: the leading one first
 	init *initSegment
 	bufs [][]byte
@@ -69,7 +70,7 @@ func (p *packager) unit(u *media.Unit, gap bool) {
 	}
 	at := p.index(u.Track)
 	if at < 0 {
-		if fmp4.Check(u.Track) == nil && u.Track.Ready() && len(p.used) == 1 {
+		if p.form.carries(u.Track) && u.Track.Ready() && len(p.used) == 1 {
 			p.stale, p.mute = true, false
 		}
 		return
@@ -107,7 +108,7 @@ func (p *packager) index(t *media.Track) int {
 func (p *packager) adopt(at int, t *media.Track) bool {
 	used := slices.Clone(p.used)
 	used[at] = t
-	data, err := fmp4.Init(used)
+	data, err := p.form.describe(used)
 	if err != nil || !bytes.Equal(data, p.init.data) {
 		return false
 	}
@@ -118,7 +119,7 @@ func (p *packager) adopt(at int, t *media.Track) bool {
 // start begins with u if it can: video begins with a key frame, and audio
 // alone only if there is no video to wait for.
 func (p *packager) start(u *media.Unit) {
-	if fmp4.Check(u.Track) != nil || !u.Track.Ready() {
+	if !p.form.carries(u.Track) || !u.Track.Ready() {
 		return
 	}
 	video := u.Track.Kind == media.KindVideo
@@ -128,7 +129,7 @@ func (p *packager) start(u *media.Unit) {
 	tracks, _ := p.tracks()
 	used := []*media.Track{u.Track}
 	for _, t := range tracks {
-		if fmp4.Check(t) != nil || t.Kind == u.Track.Kind {
+		if !p.form.carries(t) || t.Kind == u.Track.Kind {
 			continue
 		}
 		if !video {
@@ -152,10 +153,10 @@ func (p *packager) start(u *media.Unit) {
 
 // describe makes used the tracks that are packaged.
 func (p *packager) describe(used []*media.Track) bool {
-	data, err := fmp4.Init(used)
+	data, err := p.form.describe(used)
 	if err != nil && len(used) > 1 {
 		used = used[:1]
-		data, err = fmp4.Init(used)
+		data, err = p.form.describe(used)
 	}
 	if err != nil {
 		p.out.failed(err)
@@ -163,7 +164,7 @@ func (p *packager) describe(used []*media.Track) bool {
 	}
 	p.used = used
 	if p.init != nil && bytes.Equal(data, p.init.data) {
-		p.mux.Shift = p.shift
+		p.mux = p.form.start(used, p.shift, p.mux)
 		return true
 	}
 	if p.init != nil {
@@ -171,8 +172,7 @@ func (p *packager) describe(used []*media.Track) bool {
 		p.broken = true
 	}
 	p.init = p.out.newInit(used, data)
-	p.mux = fmp4.NewMuxer(used)
-	p.mux.Shift = p.shift
+	p.mux = p.form.start(used, p.shift, nil)
 	return true
 }
 
@@ -271,8 +271,8 @@ func (p *packager) hush() {
 // part is listed with limit at most: what lasted longer is listed with the
 // parts that follow.
 func (p *packager) flush(next *media.Unit, limit time.Duration, last bool) {
-	if len(p.used) > 1 {
-		p.pending.second = p.mux.SizeOf(p.used[1].ID)
+	if m, ok := p.mux.(*fmp4.Muxer); ok && len(p.used) > 1 { // tracks are told apart in CMAF alone
+		p.pending.second = m.SizeOf(p.used[1].ID)
 	}
 	bufs, size := p.mux.Flush(p.bufs[:0], next)
 	if size > 0 {
@@ -300,7 +300,7 @@ func (p *packager) stop() {
 func (p *packager) finish(duration time.Duration) {
 	p.wall = p.seg.wall.Add(duration)
 	p.seg.keys, p.keys = p.keys, 0
-	p.out.end(p.seg, duration)
+	p.broken = !p.out.end(p.seg, duration) || p.broken
 	p.seg = nil
 }
 

@@ -14,7 +14,7 @@ import (
 // packaging is a Muxer that runs, or the right to a directory without one
 // while old segments are removed.
 type packaging struct {
-	stream *hub.Stream
+	demand
 	auto   bool // only while it has viewers
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended
@@ -24,17 +24,26 @@ type packaging struct {
 	last  time.Time // when it was last known to have viewers; guarded by Server.mu
 }
 
+// demand is what is to be packaged.
+type demand struct {
+	stream *hub.Stream
+	form   form
+}
+
+// of returns what it makes.
+func (d demand) of() product { return product{d.stream.Name(), d.form} }
+
 // again is how long Package waits after a panic.
 const again = 5 * time.Second
 
-// Package packages stream until ctx is done, when it returns nil, or until the
+// Package packages stream as CMAF until ctx is done, when it returns nil, or until the
 // stream has ended, when it returns hub.ErrEnded. It takes over from whoever
 // packages the stream already, and from a stream of the same name as soon as
 // that has been closed; the playlist goes on. After a panic, which is logged,
 // it begins anew.
 func (s *Server) Package(ctx context.Context, stream *hub.Stream) error {
 	for {
-		err := s.pack(ctx, stream, false)
+		err := s.pack(ctx, demand{stream, fragmented}, false)
 		if !s.panicked(stream, err) {
 			return err
 		}
@@ -55,10 +64,10 @@ func (s *Server) panicked(stream *hub.Stream, err error) bool {
 	return ok
 }
 
-func (s *Server) pack(ctx context.Context, stream *hub.Stream, auto bool) error {
+func (s *Server) pack(ctx context.Context, d demand, auto bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &packaging{stream: stream, auto: auto, cancel: cancel, done: make(chan struct{})}
+	p := &packaging{demand: d, auto: auto, cancel: cancel, done: make(chan struct{})}
 	if registered, err := s.register(ctx, p); !registered {
 		return err
 	}
@@ -70,13 +79,12 @@ func (s *Server) pack(ctx context.Context, stream *hub.Stream, auto bool) error 
 // tells false if ctx is done before, if p is not needed any more, or, with an
 // error, if its stream has been closed.
 func (s *Server) register(ctx context.Context, p *packaging) (bool, error) {
-	name := p.stream.Name()
 	for {
 		_, mine := p.stream.Tracks() // before the look at Closed, so that its end is not missed
 		if p.stream.Closed() {
 			return false, hub.ErrEnded
 		}
-		old := s.claim(name, p)
+		old := s.claim(p.of(), p)
 		if old == nil {
 			return true, nil
 		}
@@ -102,21 +110,27 @@ func (s *Server) register(ctx context.Context, p *packaging) (bool, error) {
 	}
 }
 
-// claim makes p the packaging of that name unless there is one, which it
+// claim makes p the packaging of that product unless there is one, which it
 // returns. It gives p a Muxer if there is a stream for it.
-func (s *Server) claim(name string, p *packaging) (old *packaging) {
+func (s *Server) claim(of product, p *packaging) (old *packaging) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old = s.running[name]; old != nil {
+	if old = s.running[of]; old != nil {
 		return old
 	}
 	if p.stream != nil {
 		p.muxer = NewMuxer(s.cfg, s.root, s.budget, p.stream, s.log)
-		p.muxer.numbers, p.muxer.epoch, p.muxer.view = s.ended[name], s.epoch, s.view
+		p.muxer.form, p.muxer.store.form = of.form, of.form
+		p.muxer.numbers, p.muxer.epoch, p.muxer.view = s.ended[of], s.epoch, s.view
+		for _, f := range forms() {
+			if o := s.running[product{of.name, f}]; o != nil && o.stream == p.stream {
+				p.muxer.share = o.muxer.share
+			}
+		}
 		p.began = time.Now()
 		p.last = p.began
 	}
-	s.running[name] = p
+	s.running[of] = p
 	s.notify()
 	s.wake()
 	return nil
@@ -126,8 +140,8 @@ func (s *Server) claim(name string, p *packaging) (old *packaging) {
 func (s *Server) unregister(p *packaging) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.running, p.stream.Name())
-	s.ended[p.stream.Name()] = p.muxer.handOver()
+	delete(s.running, p.of())
+	s.ended[p.of()] = p.muxer.handOver()
 	s.notify()
 	s.wake()
 	close(p.done)
@@ -139,17 +153,17 @@ func (s *Server) notify() {
 	s.changed = make(chan struct{})
 }
 
-// vacant runs f while nobody packages a stream of that name, and tells false
-// if somebody does.
-func (s *Server) vacant(name string, f func() error) (bool, error) {
+// vacant runs f while nobody packages that product, and tells false if somebody
+// does.
+func (s *Server) vacant(of product, f func() error) (bool, error) {
 	p := &packaging{cancel: func() {}, done: make(chan struct{})}
-	if s.claim(name, p) != nil {
+	if s.claim(of, p) != nil {
 		return false, nil
 	}
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.running, name)
+		delete(s.running, of)
 		s.notify()
 		close(p.done)
 	}()
@@ -157,10 +171,11 @@ func (s *Server) vacant(name string, f func() error) (bool, error) {
 }
 
 // packaging returns what packages the stream, begun on demand if nothing does.
-func (s *Server) packaging(ctx context.Context, stream *hub.Stream) (*packaging, error) {
+func (s *Server) packaging(ctx context.Context, stream *hub.Stream, f form) (*packaging, error) {
+	want := demand{stream, f}
 	for asked := false; ; {
 		s.mu.Lock()
-		p, changed := s.running[stream.Name()], s.changed
+		p, changed := s.running[want.of()], s.changed
 		s.mu.Unlock()
 		if p != nil && p.stream == stream {
 			return p, nil
@@ -169,12 +184,12 @@ func (s *Server) packaging(ctx context.Context, stream *hub.Stream) (*packaging,
 		if stream.Closed() {
 			return nil, hub.ErrEnded
 		}
-		demand := s.demand
+		begin := s.demand
 		if asked {
-			demand = nil
+			begin = nil
 		}
 		select {
-		case demand <- stream:
+		case begin <- want:
 			asked = true
 		case <-changed:
 			asked = false
@@ -216,24 +231,33 @@ func (s *Server) Stop(name string, reason error) {
 		}
 		return reason
 	})
-	s.mu.Lock()
-	p := s.running[name]
-	s.mu.Unlock()
-	if p != nil && p.auto {
-		p.cancel()
-		<-p.done
+	for _, f := range forms() {
+		s.mu.Lock()
+		p := s.running[product{name, f}]
+		s.mu.Unlock()
+		if p != nil && p.auto {
+			p.cancel()
+			<-p.done
+		}
 	}
 }
 
 // Remove ends the packaging of a stream of that name that has been closed, and
 // removes its files. A stream that goes by that name now keeps them.
-func (s *Server) Remove(name string) error {
+func (s *Server) Remove(name string) (err error) {
+	for _, f := range forms() {
+		err = errors.Join(err, s.remove(product{name, f}))
+	}
+	return err
+}
+
+func (s *Server) remove(of product) error {
 	for {
-		removed, err := s.vacant(name, func() error {
+		removed, err := s.vacant(of, func() error {
 			s.mu.Lock()
-			delete(s.ended, name)
+			delete(s.ended, of)
 			s.mu.Unlock()
-			files := store{root: s.root, dir: dirOf(name)}
+			files := store{root: s.root, dir: dirOf(of.name), form: of.form}
 			return files.close(true)
 		})
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -243,7 +267,7 @@ func (s *Server) Remove(name string) error {
 			return nil
 		}
 		s.mu.Lock()
-		p := s.running[name]
+		p := s.running[of]
 		s.mu.Unlock()
 		switch {
 		case p == nil:

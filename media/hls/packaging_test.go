@@ -52,7 +52,7 @@ func TestAStreamOfTheSameNameIsAnother(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.server.Package(ctx, again) }()
 		synctest.Wait()
-		if st := s.server.running["gate"]; st == nil || st.stream != old {
+		if st := s.server.running[product{name: "gate"}]; st == nil || st.stream != old {
 			t.Error("a stream that lives on has lost its packager")
 		}
 		old.Close()

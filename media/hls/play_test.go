@@ -21,7 +21,7 @@ var hint = regexp.MustCompile(`#EXT-X-PRELOAD-HINT:.*\n`)
 func serveEnded(t *testing.T, r *rig) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if path := req.URL.Path; strings.HasSuffix(path, plainPlaylist) || strings.HasSuffix(path, livePlaylist) {
+		if path := req.URL.Path; isPlaylist(path[len("/gate/"):]) && !strings.HasSuffix(path, multivariantName) {
 			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
 			text := append(hint.ReplaceAll(r.body(path), nil), "#EXT-X-ENDLIST\n"...)
 			w.Write(text) //nolint:errcheck // a player may leave

@@ -10,8 +10,12 @@ import (
 // newInit returns an init segment, to be written with the first segment that
 // needs it.
 func (m *Muxer) newInit(tracks []*media.Track, data []byte) *initSegment {
-	m.inits++
-	return &initSegment{name: initName(m.session, m.inits), tracks: tracks, data: data, refs: 1}
+	in := &initSegment{tracks: tracks, data: data, refs: 1}
+	if m.form == fragmented {
+		m.inits++
+		in.name = initName(m.session, m.inits)
+	}
+	return in
 }
 
 // begin opens s, the next segment. Its file is made with its first part.
@@ -21,6 +25,10 @@ func (m *Muxer) begin(s *segment) {
 	s.owner = m
 	s.sequence = m.numbers.sequence
 	s.name = mediaName(m.session, s.sequence)
+	if m.form == transport { // the number may be given back, a name never is
+		m.inits++
+		s.name = transportName(m.session, m.inits)
+	}
 	if s.discontinuity {
 		m.numbers.discontinuity++
 		m.counts.discontinuities++
@@ -101,13 +109,18 @@ func (m *Muxer) remember() {
 }
 
 // end closes the open segment, which lasts for duration in all, and puts it
-// into the playlist.
-func (m *Muxer) end(s *segment, duration time.Duration) {
+// into the playlist. It tells false if the segment is left out, so that the next
+// one does not continue the last one there.
+func (m *Muxer) end(s *segment, duration time.Duration) bool {
 	if s.file != nil {
 		if err := s.file.Close(); err != nil {
 			m.failed(err)
 		}
 		s.file = nil
+	}
+	if s.gap && m.form == transport {
+		m.forgo(s)
+		return false
 	}
 	gone := m.list(s, duration)
 	if !s.gap {
@@ -119,11 +132,22 @@ func (m *Muxer) end(s *segment, duration time.Duration) {
 			m.drop(g)
 		}
 	}
-	select {
-	case <-m.ready:
-	default:
-		close(m.ready)
+	m.show()
+	return true
+}
+
+// forgo takes the open segment back: players of MPEG-TS know no gaps. No
+// playlist has shown its numbers.
+func (m *Muxer) forgo(s *segment) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tail, m.current = nil, nil
+	m.numbers.sequence = s.sequence
+	if s.discontinuity {
+		m.numbers.discontinuity--
+		m.counts.discontinuities--
 	}
+	s.init.refs--
 }
 
 // list appends a segment to the playlist. It returns the segments whose files

@@ -56,6 +56,11 @@ func newRig(tb testing.TB, cfg Config, tracks []*media.Track) *rig {
 
 func newRigIn(tb testing.TB, dir string, cfg Config, budget *Budget, tracks []*media.Track) *rig {
 	tb.Helper()
+	return newRigOf(tb, fragmented, dir, cfg, budget, tracks)
+}
+
+func newRigOf(tb testing.TB, f form, dir string, cfg Config, budget *Budget, tracks []*media.Track) *rig {
+	tb.Helper()
 	stream := hub.NewStream("gate")
 	stream.SetTracks(append([]*media.Track(nil), tracks...))
 	r := &rig{tb: tb, dir: dir, wall: time.Now()}
@@ -65,7 +70,8 @@ func newRigIn(tb testing.TB, dir string, cfg Config, budget *Budget, tracks []*m
 	}, quiet())
 	r.server.serving = true
 	r.muxer = NewMuxer(cfg, root, budget, stream, quiet())
-	r.server.running["gate"] = &packaging{stream: stream, muxer: r.muxer, cancel: func() {}}
+	r.muxer.form, r.muxer.store.form = f, f
+	r.server.running[product{"gate", f}] = &packaging{demand: demand{stream, f}, muxer: r.muxer, cancel: func() {}}
 	r.pack = r.muxer.open()
 	return r
 }

@@ -53,7 +53,7 @@ type part struct {
 // initSegment describes the tracks of segments. refs counts the segments that
 // need it and the packager while it is the current one.
 type initSegment struct {
-	name   string
+	name   string // empty: there is no such file
 	data   []byte
 	tracks []*media.Track
 
@@ -63,15 +63,21 @@ type initSegment struct {
 
 // Names of files. A session is sessionDigits lower-case hexadecimal digits.
 const (
-	sessionDigits = 8
-	mediaSuffix   = ".m4s"
-	initPrefix    = "init"
-	initSuffix    = ".mp4"
-	stateName     = "hls.state"
+	sessionDigits   = 8
+	mediaSuffix     = ".m4s"
+	transportSuffix = ".ts"
+	initPrefix      = "init"
+	initSuffix      = ".mp4"
+	stateName       = "hls.state"
+	transportState  = "ts.state"
 )
 
 func mediaName(session string, sequence uint64) string {
 	return session + "-" + strconv.FormatUint(sequence, 10) + mediaSuffix
+}
+
+func transportName(session string, n int) string {
+	return session + "-" + strconv.Itoa(n) + transportSuffix
 }
 
 func initName(session string, n int) string {
@@ -80,24 +86,34 @@ func initName(session string, n int) string {
 
 // isOwn tells whether name is one of a segment or init segment of ours.
 func isOwn(name string) bool {
+	_, ok := formOf(name)
+	return ok
+}
+
+// formOf returns the format of the segment or init segment of that name; false
+// if it is none of ours.
+func formOf(name string) (form, bool) {
 	if len(name) <= sessionDigits || name[sessionDigits] != '-' {
-		return false
+		return fragmented, false
 	}
 	for i := range sessionDigits {
 		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
+			return fragmented, false
 		}
 	}
 	rest := name[sessionDigits+1:]
 	if n, ok := strings.CutSuffix(rest, mediaSuffix); ok {
-		return isNumber(n)
+		return fragmented, isNumber(n)
+	}
+	if n, ok := strings.CutSuffix(rest, transportSuffix); ok {
+		return transport, isNumber(n)
 	}
 	n, ok := strings.CutSuffix(rest, initSuffix)
 	if !ok {
-		return false
+		return fragmented, false
 	}
 	n, ok = strings.CutPrefix(n, initPrefix)
-	return ok && isNumber(n)
+	return fragmented, ok && isNumber(n)
 }
 
 // partName names part n of a segment. There is no file of that name.

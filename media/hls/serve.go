@@ -203,6 +203,9 @@ func servePart(w *counter, r *http.Request, m *Muxer, file string, at piece) err
 func describeFile(w *counter, file string) {
 	h := w.Header()
 	h.Set("Content-Type", "video/mp4")
+	if strings.HasSuffix(file, transportSuffix) {
+		h.Set("Content-Type", "video/mp2t")
+	}
 	h.Set("Cache-Control", "max-age=3600, immutable")
 	h.Set("ETag", strconv.Quote(file))
 }

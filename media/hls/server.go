@@ -23,16 +23,16 @@ type Server struct {
 	view   View
 	log    *slog.Logger
 
-	demand chan *hub.Stream // to Run: package it while it has viewers
-	busy   chan struct{}    // to Run, capacity 1: something may be due earlier
-	zip    sync.Pool        // of *gzip.Writer
+	demand chan demand   // to Run
+	busy   chan struct{} // to Run, capacity 1: something may be due earlier
+	zip    sync.Pool     // of *gzip.Writer
 	cfg    Config
 	epoch  *epoch
 
 	mu       sync.Mutex // guards what follows
-	running  map[string]*packaging
-	changed  chan struct{}      // closed and replaced when running changes
-	ended    map[string]numbers // of streams that are not packaged now
+	running  map[product]*packaging
+	changed  chan struct{}       // closed and replaced when running changes
+	ended    map[product]numbers // of streams that are not packaged now
 	sessions map[sessionKey]*session
 	away     map[sessionKey]time.Time // until when who was sent away is told so
 	ladders  map[string][]string      // the streams of a multivariant playlist, by its stream
@@ -45,12 +45,12 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 	return &Server{
 		root: root, budget: budget, opener: open, view: whole, log: log, cfg: cfg,
 		epoch:    &epoch{zero: time.Now()},
-		demand:   make(chan *hub.Stream),
+		demand:   make(chan demand),
 		busy:     make(chan struct{}, 1),
 		zip:      sync.Pool{New: newZip},
-		running:  make(map[string]*packaging),
+		running:  make(map[product]*packaging),
 		changed:  make(chan struct{}),
-		ended:    make(map[string]numbers),
+		ended:    make(map[product]numbers),
 		sessions: make(map[sessionKey]*session),
 		away:     make(map[sessionKey]time.Time),
 		ladders:  make(map[string][]string),
@@ -86,8 +86,8 @@ func (s *Server) Run(ctx context.Context) error {
 			s.endAll(context.Cause(ctx))
 			packagers.Wait()
 			return nil
-		case stream := <-s.demand:
-			packagers.Go(func() { s.panicked(stream, s.pack(ctx, stream, true)) })
+		case d := <-s.demand:
+			packagers.Go(func() { s.panicked(d.stream, s.pack(ctx, d, true)) })
 		case <-s.busy:
 			due.Reset(0)
 		case now := <-due.C:
@@ -116,7 +116,9 @@ func (s *Server) cleanAll() {
 	entries, err := d.ReadDir(-1)
 	for _, e := range entries {
 		if stream := streamOf(e.Name()); e.IsDir() && isStream(stream) {
-			err = errors.Join(err, s.clean(stream))
+			for _, f := range forms() {
+				err = errors.Join(err, s.clean(product{stream, f}))
+			}
 		}
 	}
 	if err != nil {
@@ -125,9 +127,9 @@ func (s *Server) cleanAll() {
 }
 
 // clean removes the segments of a stream unless it is packaged.
-func (s *Server) clean(name string) error {
-	_, err := s.vacant(name, func() error {
-		files := store{root: s.root, dir: dirOf(name)}
+func (s *Server) clean(of product) error {
+	_, err := s.vacant(of, func() error {
+		files := store{root: s.root, dir: dirOf(of.name), form: of.form}
 		return files.clean()
 	})
 	return err
@@ -141,11 +143,14 @@ func (s *Server) wake() {
 	}
 }
 
-// Status returns the figures of the stream of that name; ok is false if it is
-// not packaged now.
+// Status returns the figures of the stream of that name, of its CMAF segments if
+// there are any; ok is false if it is not packaged now.
 func (s *Server) Status(name string) (st Status, ok bool) {
 	s.mu.Lock()
-	p := s.running[name]
+	p := s.running[product{name, fragmented}]
+	if p == nil || p.muxer == nil {
+		p = s.running[product{name, transport}]
+	}
 	viewers := 0
 	for k := range s.sessions {
 		if k.name == name {

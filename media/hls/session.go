@@ -46,8 +46,8 @@ type session struct {
 const sessionParameter = "session"
 
 type sessionKey struct {
-	name string
-	sum  [sha256.Size]byte
+	product
+	sum [sha256.Size]byte
 }
 
 // visit is what a request tells about its viewer.
@@ -55,6 +55,7 @@ type visit struct {
 	req   hub.Request
 	name  string            // the stream that the viewer looks at
 	file  string            //
+	form  form              // in which it looks at it
 	via   string            // the stream whose ladder it is on
 	query string            // to be repeated in playlists so that their requests show it too
 	sum   [sha256.Size]byte // of what tells viewers apart
@@ -65,21 +66,25 @@ type visit struct {
 // credentials are part of the key: nobody gets in on the session of a neighbour
 // behind the same address.
 func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey) {
-	v := s.visitOf(r, name, "hls", file == multivariantName)
+	form, _ := formOf(file)
+	if file == tsPlaylist {
+		form = transport
+	}
+	v := s.visitOf(r, product{name, form}, "hls", file == multivariantName)
 	v.file = file
 	return v, v.key()
 }
 
-// visitOf reads a request for something of the stream of that name. first tells
-// that a player begins with it, and may learn from it which session it is.
-func (s *Server) visitOf(r *http.Request, name, protocol string, first bool) visit {
-	query := r.URL.Query()
+// visitOf reads a request for something of a stream. first tells that a player
+// begins with it, and may learn from it which session it is.
+func (s *Server) visitOf(r *http.Request, of product, protocol string, first bool) visit {
+	query, name := r.URL.Query(), of.name
 	v := visit{
 		req:  hub.Request{Path: name, Protocol: protocol, Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
-		name: name, via: name,
+		name: name, via: name, form: of.form,
 		fresh: first && !query.Has(sessionParameter),
 	}
-	if via := query.Get(ladderParameter); !first && slices.Contains(s.ladder(via), name) {
+	if via := query.Get(ladderParameter); !first && v.form == fragmented && slices.Contains(s.ladder(via), name) {
 		v.via = via
 		if s.packaged(name) != nil {
 			v.req.Path = via
@@ -116,7 +121,7 @@ func (s *Server) visitOf(r *http.Request, name, protocol string, first bool) vis
 	return v
 }
 
-func (v *visit) key() sessionKey { return sessionKey{v.req.Path, v.sum} }
+func (v *visit) key() sessionKey { return sessionKey{product{v.req.Path, v.form}, v.sum} }
 
 // suffix returns the query that URIs of the stream of that name carry.
 func (v *visit) suffix(name string) string {
@@ -258,7 +263,7 @@ func (s *Server) end(key sessionKey, ss *session, reason error) {
 	if s.sessions[key] == ss {
 		delete(s.sessions, key)
 	}
-	if p := s.running[key.name]; p != nil && !was && p.stream == ss.sub.Stream {
+	if p := s.running[key.product]; p != nil && !was && p.stream == ss.sub.Stream {
 		p.last = time.Now()
 	}
 	s.mu.Unlock()
@@ -320,8 +325,12 @@ func (s *Server) sweep(now time.Time) (next time.Time) {
 	for _, until := range s.away {
 		soonest(until)
 	}
-	watched := make(map[*hub.Stream]bool)
-	for _, ss := range s.sessions {
+	type watch struct {
+		stream *hub.Stream
+		form   form
+	}
+	watched := make(map[watch]bool)
+	for k, ss := range s.sessions {
 		switch {
 		case ss.sub == nil:
 			continue
@@ -330,11 +339,11 @@ func (s *Server) sweep(now time.Time) (next time.Time) {
 		default:
 			soonest(ss.last.Add(ss.quiet))
 		}
-		watched[ss.sub.Stream] = true
+		watched[watch{ss.sub.Stream, k.form}] = true
 	}
-	for _, p := range s.running {
+	for of, p := range s.running {
 		switch gone := p.last.Add(s.cfg.Linger); {
-		case !p.auto || watched[p.stream]:
+		case !p.auto || watched[watch{p.stream, of.form}]:
 		case now.Before(gone):
 			soonest(gone)
 		default:

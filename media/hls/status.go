@@ -26,7 +26,7 @@ type Status struct {
 
 // Status returns the figures as of now.
 func (m *Muxer) Status() Status {
-	used := m.budget.usedBy(&m.share)
+	used := m.budget.usedBy(m.share)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return Status{

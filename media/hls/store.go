@@ -20,6 +20,7 @@ const maxVectors = 1024
 type store struct {
 	root  *os.Root
 	dir   string
+	form  form     // whose files are ours
 	state *os.File // of save
 }
 
@@ -118,7 +119,7 @@ func (s *store) restore() (numbers, error) {
 
 // load reads the state file; without a sound one everything begins at 0.
 func (s *store) load() numbers {
-	f, err := s.open(stateName)
+	f, err := s.open(s.form.state())
 	if err != nil {
 		return numbers{}
 	}
@@ -144,7 +145,7 @@ func appendState(b []byte, n numbers) []byte {
 // save rewrites the state file.
 func (s *store) save(n numbers) error {
 	if s.state == nil {
-		f, err := s.root.OpenFile(path.Join(s.dir, stateName), os.O_WRONLY|os.O_CREATE, 0o640)
+		f, err := s.root.OpenFile(path.Join(s.dir, s.form.state()), os.O_WRONLY|os.O_CREATE, 0o640)
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (s *store) clean() error {
 	defer d.Close() //nolint:errcheck // it was only read
 	names, err := d.Readdirnames(-1)
 	for _, name := range names {
-		if isOwn(name) {
+		if f, ok := formOf(name); ok && f == s.form {
 			err = errors.Join(err, s.remove(name))
 		}
 	}
@@ -183,7 +184,7 @@ func (s *store) close(all bool) error {
 	if !all {
 		return err
 	}
-	if rerr := s.remove(stateName); !errors.Is(rerr, fs.ErrNotExist) {
+	if rerr := s.remove(s.form.state()); !errors.Is(rerr, fs.ErrNotExist) {
 		err = errors.Join(err, rerr)
 	}
 	if rerr := s.root.Remove(s.dir); !errors.Is(rerr, unix.ENOTEMPTY) && !errors.Is(rerr, fs.ErrNotExist) {

@@ -11,6 +11,7 @@ import (
 	"camrelay/media"
 	"camrelay/media/codec"
 	"camrelay/media/hls/playlist"
+	"camrelay/media/hub"
 )
 
 // Names of playlists.
@@ -18,11 +19,12 @@ const (
 	multivariantName = "index.m3u8" // lists livePlaylist
 	livePlaylist     = "live.m3u8"  // low latency
 	plainPlaylist    = "hls.m3u8"
+	tsPlaylist       = "ts.m3u8" // of MPEG-TS
 )
 
 // isPlaylist tells whether file is the name of a playlist.
 func isPlaylist(file string) bool {
-	return file == multivariantName || file == livePlaylist || file == plainPlaylist
+	return file == multivariantName || file == livePlaylist || file == plainPlaylist || file == tsPlaylist
 }
 
 // reserve is the share by which segments may still grow once the target
@@ -126,6 +128,9 @@ func (m *Muxer) plain() (*playlist.Text, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	segments := m.listed()
+	if len(segments) == 0 && m.unfit != nil {
+		return nil, hub.Refuse(hub.ErrUnavailable, m.unfit.Error())
+	}
 	if len(segments) == 0 {
 		return nil, errEmpty
 	}

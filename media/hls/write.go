@@ -53,7 +53,7 @@ func (m *Muxer) discard(s *segment) {
 // describe writes the init segment unless it is there.
 func (m *Muxer) describe(in *initSegment) error {
 	m.mu.Lock()
-	written := in.written
+	written := in.written || in.name == ""
 	m.mu.Unlock()
 	if written {
 		return nil
@@ -67,7 +67,7 @@ func (m *Muxer) describe(in *initSegment) error {
 			break
 		}
 		if !isFull(err) || !m.evict() {
-			m.budget.release(&m.share, pages(int64(len(in.data))))
+			m.budget.release(m.share, pages(int64(len(in.data))))
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (m *Muxer) writeInit(in *initSegment) error {
 // reserve takes n bytes of the budget, at the cost of older segments.
 func (m *Muxer) reserve(n int64) error {
 	for {
-		victim, ok := m.budget.reserve(&m.share, n)
+		victim, ok := m.budget.reserve(m.share, n)
 		if ok {
 			return nil
 		}
@@ -142,7 +142,7 @@ func (m *Muxer) unlink(name string, reserved int64) {
 	if err := m.store.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log.Warn("cannot remove HLS segment", "err", err)
 	}
-	m.budget.release(&m.share, reserved)
+	m.budget.release(m.share, reserved)
 }
 
 // failed notes and logs that writing has begun to fail.

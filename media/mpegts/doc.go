@@ -26,6 +26,10 @@ type Chunk struct {
 	Data []byte    // a multiple of PacketSize; shared, never written again
 	Key  bool      // begins with the tables, then a unit at which a receiver may start
 	Wall time.Time // arrival of the unit by the box's clock, with its monotonic reading
+
+	Track    *media.Track  // of the unit
+	PTS, DTS time.Duration // of the unit; stream time, not that of the stamps
+	Gap      bool          // of the unit
 }
 
 // Carries tells whether a track can be carried: H.264, H.265, Opus, and AAC
@@ -41,4 +45,13 @@ func Carries(t *media.Track) bool {
 		return t.Channels <= maxOpusChannels
 	}
 	return false
+}
+
+// Tables returns the tables with which the chunk begins, nil if it does not.
+func (c *Chunk) Tables() []byte {
+	const both = 2 * PacketSize // the PAT and the PMT, a packet each
+	if len(c.Data) < both || c.Data[1]&0x1f != 0 || c.Data[2] != pidPAT {
+		return nil
+	}
+	return c.Data[:both:both]
 }

@@ -164,7 +164,9 @@ func (m *Muxer) Chunks(u *media.Unit, out []Chunk) []Chunk {
 	}
 	b = s.packets(b, m.parts, size, f)
 	clear(m.parts)
-	return append(out, Chunk{Data: b, Key: u.Key && tables, Wall: u.Wall})
+	return append(out, Chunk{
+		Data: b, Key: u.Key && tables, Wall: u.Wall, Track: u.Track, PTS: u.PTS, DTS: u.DTS, Gap: u.Gap,
+	})
 }
 
 // advance moves the times of the multiplex on to u.

@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// EXT-X-VERSION: fragmented MP4 came with 7, EXT-X-GAP needs 8 and EXT-X-SKIP 9
-// (rfc8216bis §8). Players may refuse what is above their own, so the higher
-// ones are told only then.
+// EXT-X-VERSION: lengths that are no whole seconds came with 3, fragmented MP4
+// with 7, EXT-X-GAP needs 8 and EXT-X-SKIP 9 (rfc8216bis §8). Players may refuse
+// what is above their own, so the higher ones are told only then.
 const (
+	versionOld = 3
 	version    = 7
 	versionGap = 8
 	versionLow = 9
@@ -159,12 +160,16 @@ func (m *Media) version() uint64 {
 	if m.Low != nil {
 		return versionLow
 	}
+	least := uint64(versionOld)
 	for i := range m.Segments {
-		if m.Segments[i].Gap {
+		switch {
+		case m.Segments[i].Gap:
 			return versionGap
+		case m.Segments[i].Map != "":
+			least = version
 		}
 	}
-	return version
+	return least
 }
 
 // SkipBoundary returns how far from the end of a playlist of that target
