@@ -7,9 +7,10 @@ import (
 )
 
 func TestDoubts(t *testing.T) {
-	many := oneCamera
+	var many strings.Builder
+	many.WriteString(oneCamera)
 	for i := range 200 {
-		many += fmt.Sprintf("  c%d: {url: rtsp://c%d/}\n", i, i)
+		many.WriteString(fmt.Sprintf("  c%d: {url: rtsp://c%d/}\n", i, i))
 	}
 	for _, row := range []struct {
 		name, text string
@@ -38,7 +39,7 @@ func TestDoubts(t *testing.T) {
 			"camrelay.yaml:5:15: hls.budget: 1024 MiB are more than the 512 MiB of the memory that they lie in",
 		},
 		{
-			"a small budget for many cameras", many,
+			"a small budget for many cameras", many.String(),
 			"camrelay.yaml:1:1: hls.budget: 201 cameras have 1.3 MiB each: not enough for 14s of a picture",
 		},
 	} {

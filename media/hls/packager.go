@@ -24,9 +24,10 @@ const (
 	stall = 2 * time.Second
 	// slack is what a part may exceed its length by: time stamps are rounded.
 	slack = time.Millisecond
-	// drift is how far segments' times of day may lie from the clock before
-	// they follow it at once and not step by step.
+	// drift is a step of the clock that segments' times of day follow at once,
+	// and stale how far they may lie from the arrival of pictures at most.
 	drift = 500 * time.Millisecond
+	stale = 10 * time.Second
 )
 
 // packager cuts units into parts and segments. One track leads: the first
@@ -178,12 +179,8 @@ func (p *packager) describe(used []*media.Track) bool {
 
 // open begins a segment with u, the unit of the leading track that comes next.
 func (p *packager) open(u *media.Unit) {
-	wall := u.Wall
-	if d := u.Wall.Sub(p.wall); !p.broken && d.Abs() < drift {
-		wall = p.wall.Add(d / 8) // arrival jitters, media time does not
-	}
 	p.seg = &segment{
-		init: p.init, start: u.DTS, wall: wall, from: u.PTS + p.shift,
+		init: p.init, start: u.DTS, wall: p.date(u.Wall), from: u.PTS + p.shift,
 		independent: p.independent(u), discontinuity: p.broken,
 	}
 	if p.broken || !p.begun {
@@ -193,6 +190,19 @@ func (p *packager) open(u *media.Unit) {
 	p.broken, p.heard = false, false
 	p.from, p.end = u.DTS, u.DTS
 	p.out.begin(p.seg)
+}
+
+// date returns the time of day of a segment whose first unit has arrived at
+// arrival. It follows media time, which does not jitter as arrival does, and
+// where that is slower or faster than the box's clock, the clock bit by bit. A
+// clock that was set is followed at once: to the monotonic one nothing happened.
+func (p *packager) date(arrival time.Time) time.Time {
+	late := arrival.Sub(p.wall)
+	off := arrival.Round(0).Sub(p.wall.Round(0))
+	if p.broken || late.Abs() > stale || (off-late).Abs() > drift {
+		return arrival
+	}
+	return p.wall.Add(min(max(off, -drift), drift) / 8)
 }
 
 func (p *packager) independent(u *media.Unit) bool {

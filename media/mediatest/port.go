@@ -12,20 +12,21 @@ import (
 // else comes by it before it is used (or used again).
 func FreePort(t testing.TB, network string) int {
 	t.Helper()
+	var lc net.ListenConfig
 	var err error
 	for range 100 {
 		port := 10000 + rand.IntN(22000) //nolint:gosec // no secret
 		at := fmt.Sprintf("127.0.0.1:%d", port)
 		if network == "udp" {
 			var c net.PacketConn
-			if c, err = net.ListenPacket(network, at); err == nil {
+			if c, err = lc.ListenPacket(t.Context(), network, at); err == nil {
 				_ = c.Close()
 				return port
 			}
 			continue
 		}
 		var ln net.Listener
-		if ln, err = net.Listen(network, at); err == nil {
+		if ln, err = lc.Listen(t.Context(), network, at); err == nil {
 			_ = ln.Close()
 			return port
 		}
