@@ -64,7 +64,8 @@ func TestCheckExitCodes(t *testing.T) {
 		{"a drop-in that is broken", func(c *checked) []string {
 			c.write("conf.d/30.yaml", "camras: {}\n")
 			return nil
-		}, exitInvalid, "30.yaml:1:1 error unknown key \"camras\" (did you mean \"cameras\"?)\n    1 | camras: {}\n        ^\n"},
+		}, exitInvalid, "30.yaml:1:1 error unknown key \"camras\" (did you mean \"cameras\"?)\n" +
+			"    1 | camras: {}\n        ^\n"},
 		{"a file in the place of a drop-in", func(c *checked) []string {
 			return []string{"--file", c.write("tmp/source", yard), "--as", "20-site.yaml"}
 		}, exitOK, "ok, 2 cameras"},
@@ -107,7 +108,8 @@ func TestCheckExitCodes(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := newChecked(t)
 			code, out, complaints := c.check(row.args(c)...)
-			if said := strings.ToLower(out + complaints); code != row.code || !strings.Contains(said, strings.ToLower(row.says)) {
+			said := strings.ToLower(out + complaints)
+			if code != row.code || !strings.Contains(said, strings.ToLower(row.says)) {
 				t.Errorf("exit code %d, want %d with %q:\n%s", code, row.code, row.says, said)
 			}
 		})

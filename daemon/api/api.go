@@ -98,6 +98,7 @@ func (s server) routes() []route {
 		{"GET /v1/events", auth.Read, s.events},
 		{"GET /v1/config/status", auth.Read, s.configStatus},
 		{"POST /v1/config/plan", auth.Admin, s.configPlan},
+		{"GET /v1/config/schema", auth.Read, s.configSchema},
 		{"GET /v1/sessions", auth.Read, s.sessionsList},
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
 		{"GET /v1/cameras", auth.Read, s.camerasList},

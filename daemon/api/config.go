@@ -136,6 +136,11 @@ func answer(w http.ResponseWriter, known, tag string, body []byte) {
 	_, _ = w.Write(body) // the only error left is that the client is gone
 }
 
+// configSchema describes the files.
+func (s server) configSchema(w http.ResponseWriter, _ *http.Request) {
+	writeAs(w, "application/schema+json", http.StatusOK, config.NewSchema())
+}
+
 // configPlan tells what saving a file would do, and saves nothing.
 func (s server) configPlan(w http.ResponseWriter, r *http.Request) {
 	var req PlanRequest

@@ -48,6 +48,17 @@ func askStatus(ctx context.Context, handler http.Handler, query, known string) *
 	return w
 }
 
+func TestConfigSchema(t *testing.T) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/config/schema", nil)
+	r.RemoteAddr, r.Host = "127.0.0.1:1000", "localhost"
+	New(Config{Access: auth.New(nil)}).ServeHTTP(w, r)
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(w.Body.Bytes(), &schema); err != nil || schema.Properties["cameras"] == nil {
+		t.Errorf("%v: %d %s", err, w.Code, w.Body)
+	}
+}
+
 func TestConfigStatusWaits(t *testing.T) {
 	s := &statuses{changed: make(chan struct{}), asked: make(chan struct{}, 100)}
 	s.set("applied", "one")

@@ -208,6 +208,9 @@ func withoutUser(u *url.URL, raw string) string {
 // onOff takes on or off.
 func onOff(dst *bool) func(value) {
 	return func(v value) {
+		if v.either(truth(dst), func(v value) { s := ""; word(&s, "on", "off")(v) }) {
+			return
+		}
 		if b, ok := v.node.(*ast.BoolNode); ok {
 			*dst = b.Value
 			return
@@ -237,6 +240,10 @@ func fingerprint(dst *TLS) func(value) {
 
 // require fails if the section lacks the key.
 func (d *decoder) require(v value, key string) {
+	if v.schema != nil {
+		v.schema.Required = append(v.schema.Required, key)
+		return
+	}
 	if _, ok := v.node.(ast.MapNode); (ok || v.null()) && !d.has(v.key+"."+key) {
 		v.failf("%s is missing", key)
 	}

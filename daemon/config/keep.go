@@ -82,23 +82,32 @@ func (d Days) Has(day time.Weekday) bool { return d&(1<<day) != 0 }
 
 // keep takes warm, ondemand, or hours of the day.
 func keep(dst *Keep, schedule *Schedule) func(value) {
-	return func(v value) {
-		*schedule = Schedule{}
-		if _, ok := v.node.(ast.MapNode); !ok {
-			word(dst, KeepWarm, KeepOnDemand)(v)
-			return
-		}
-		*dst = KeepHours
+	hours := func(v value) {
 		v.decode(fields{
 			"warm":     func(v value) { windows(v, &schedule.Windows) },
 			"timezone": zone(&schedule.Zone),
 		})
 		v.d.require(v, "warm")
 	}
+	return func(v value) {
+		if v.either(word(dst, KeepWarm, KeepOnDemand), hours) {
+			return
+		}
+		*schedule = Schedule{}
+		if _, ok := v.node.(ast.MapNode); !ok {
+			word(dst, KeepWarm, KeepOnDemand)(v)
+			return
+		}
+		*dst = KeepHours
+		hours(v)
+	}
 }
 
 // windows takes one window or a list of them.
 func windows(v value, dst *[MaxWindows]Window) {
+	if v.either(func(v value) { v.describes("string") }, func(v value) { v.describeItems()[0].describes("string") }) {
+		return
+	}
 	all := []value{v}
 	if _, ok := v.node.(*ast.SequenceNode); ok {
 		all = v.items()

@@ -72,7 +72,13 @@ func listenerFields(l *Listener) fields {
 func (d *decoder) rtspServer(r *RTSP) fields {
 	f := listenerFields(&r.Listener)
 	f["tls"] = d.ownTLS(&r.TLS, rtspsAddress)
+	group := func(v value) {
+		v.decode(fields{"range": group(&r.Multicast.Range), "port": evenPort(&r.Multicast.Port)})
+	}
 	f["multicast"] = func(v value) {
+		if v.either(onOff(new(bool)), group) {
+			return
+		}
 		if _, ok := v.node.(ast.MapNode); !ok {
 			on := false
 			if onOff(&on)(v); !on {
@@ -84,7 +90,7 @@ func (d *decoder) rtspServer(r *RTSP) fields {
 			r.Multicast = standardMulticast
 		}
 		if _, ok := v.node.(ast.MapNode); ok {
-			v.decode(fields{"range": group(&r.Multicast.Range), "port": evenPort(&r.Multicast.Port)})
+			group(v)
 		}
 	}
 	return f
@@ -121,7 +127,7 @@ func (d *decoder) ownTLS(t *ServerTLS, standard string) func(value) {
 			"cert_file": str(&pair.cert, 4096),
 			"key_file":  str(&pair.key, 4096),
 		})
-		if t.Listen == "" {
+		if t.Listen == "" || v.schema != nil {
 			return
 		}
 		d.require(v, "cert_file")

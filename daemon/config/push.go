@@ -98,7 +98,7 @@ func (d *decoder) push(v value, name string, p *Push) {
 	if ingest := platform.Ingest(string(p.Platform)); ingest != "" && !d.has(v.key+".url") {
 		p.URL = ingest
 		to, _ = url.Parse(ingest) // it is one of a table
-	} else {
+	} else if v.schema == nil { // where there is no platform that has one
 		d.require(v, "url")
 	}
 	d.target(v, to, &p.Target)

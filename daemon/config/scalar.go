@@ -19,6 +19,9 @@ var digits = regexp.MustCompile(`^[-+]?[0-9]+$`)
 // text returns the value as a string. Numbers and truth values are no strings:
 // whoever means the password 0123 has to quote it, or it is another one.
 func (v value) text() (string, bool) {
+	if v.describes("string") {
+		return "", false
+	}
 	switch n := v.node.(type) {
 	case *ast.StringNode:
 		if n.GetToken().Type == token.StringType && digits.MatchString(n.Value) {
@@ -41,6 +44,10 @@ func (v value) text() (string, bool) {
 // str takes a string of 1 to limit bytes without line breaks.
 func str(dst *string, limit int) func(value) {
 	return func(v value) {
+		if v.describes("string") {
+			v.schema.MinLength, v.schema.MaxLength = 1, limit
+			return
+		}
 		s, ok := v.text()
 		switch {
 		case !ok:
@@ -60,6 +67,13 @@ func word[T ~string](dst *T, words ...T) func(value) {
 		known := make([]string, len(words))
 		for i, w := range words {
 			known[i] = string(w)
+		}
+		if v.describes() {
+			v.schema.Enum = known
+			if *dst != "" {
+				v.schema.Default = string(*dst)
+			}
+			return
 		}
 		if !v.isWord() {
 			v.fail("want "+oneOf(known)+", got "+v.describe(), forms[v.last()])
@@ -122,6 +136,10 @@ func closest(s string, known []string) string {
 // truth takes true or false.
 func truth(dst *bool) func(value) {
 	return func(v value) {
+		if v.describes("boolean") {
+			v.schema.Default = *dst
+			return
+		}
 		if b, ok := v.node.(*ast.BoolNode); ok {
 			*dst = b.Value
 			return
@@ -136,6 +154,10 @@ var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 // number takes a decimal integer of at least low and at most high.
 func number(dst *int, low, high int) func(value) {
 	return func(v value) {
+		if v.describes("integer") {
+			v.schema.Minimum, v.schema.Maximum = &low, &high
+			return
+		}
 		raw := ""
 		switch v.node.(type) {
 		case *ast.IntegerNode, *ast.StringNode: // a number beyond 64 bits is a string to the library
@@ -160,6 +182,10 @@ func number(dst *int, low, high int) func(value) {
 // span takes a duration with its unit.
 func span(dst *time.Duration, low, high time.Duration) func(value) {
 	return func(v value) {
+		if v.describes("string") {
+			v.schema.Pattern, v.schema.Default = durations, short(*dst)
+			return
+		}
 		if _, ok := v.node.(*ast.IntegerNode); ok {
 			v.fail("a duration needs a unit", "for example 2s or 400ms")
 			return
@@ -179,6 +205,9 @@ func span(dst *time.Duration, low, high time.Duration) func(value) {
 		}
 	}
 }
+
+// durations is the form of durations, for the schema.
+const durations = `^(0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`
 
 // short formats a duration as people write it: 1h, not 1h0m0s.
 func short(d time.Duration) string {
@@ -202,6 +231,10 @@ var sized = regexp.MustCompile(`^([1-9][0-9]{0,8}) ?([A-Za-z]+)$`)
 // size takes a number of bytes with its unit.
 func size(dst *int64, low, high int64) func(value) {
 	return func(v value) {
+		if v.describes("string") {
+			v.schema.Pattern = sized.String()
+			return
+		}
 		if _, ok := v.node.(*ast.IntegerNode); ok {
 			v.fail("a size needs a unit", "for example 256MiB")
 			return
@@ -227,6 +260,10 @@ func size(dst *int64, low, high int64) func(value) {
 // address takes host:port; an empty string turns the server off.
 func address(dst *string) func(value) {
 	return func(v value) {
+		if v.describes("string") {
+			v.schema.Pattern, v.schema.Default = "^$|:[0-9]+$", *dst
+			return
+		}
 		if _, ok := v.node.(*ast.IntegerNode); ok {
 			v.fail("want host:port", `for example ":8554"`)
 			return

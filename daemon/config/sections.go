@@ -15,8 +15,18 @@ import (
 // setting, the last one decides; cameras, pushes, keepalives and users may be
 // named once only.
 func (d *decoder) file(src *source) {
+	value{d: d, src: src, node: src.root}.decode(d.sections())
+}
+
+// describe describes a file.
+func (d *decoder) describe(src *source, s *Schema) {
+	value{d: d, src: src, schema: s}.decode(d.sections())
+}
+
+// sections is the table of a file.
+func (d *decoder) sections() fields {
 	cfg := d.cfg
-	value{d: d, src: src, node: src.root}.decode(fields{
+	return fields{
 		"version":       number(&cfg.Version, 1, 1),
 		"access":        section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
 		"rtsp":          section(d.rtspServer(&cfg.RTSP)),
@@ -36,7 +46,7 @@ func (d *decoder) file(src *source) {
 		"stalled_after": span(&cfg.StalledAfter, 2*time.Second, 10*time.Minute),
 		"on_invalid":    word(&cfg.OnInvalid, InvalidReject, InvalidSkip),
 		"confirm":       section(fields{"timeout": span(&cfg.Confirm, 0, time.Hour)}),
-	})
+	}
 }
 
 // section takes a mapping.

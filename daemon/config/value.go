@@ -33,6 +33,8 @@ type value struct {
 	key  string       // dotted path; empty for the file
 	name *token.Token // of the key; nil for the file and for items of lists
 	node ast.Node     // nil or NullNode if there is nothing
+
+	schema *Schema // to be filled instead of reading node; nil: node is read
 }
 
 // fields is the table of a section: key → what takes its value.
@@ -97,6 +99,9 @@ func (v value) describe() string {
 // entries yields the entries of a mapping with keys made unique. Nothing at
 // all is an empty mapping.
 func (v value) entries() []value {
+	if v.schema != nil {
+		return v.describeNames(named)
+	}
 	if v.null() {
 		return nil
 	}
@@ -159,6 +164,10 @@ func (d *decoder) keys(section string) map[string]bool {
 
 // decode reads a mapping by its table.
 func (v value) decode(f fields) {
+	if v.schema != nil {
+		v.describeFields(f)
+		return
+	}
 	for _, e := range v.entries() {
 		name := e.name.Value
 		set, ok := f[name]
@@ -175,6 +184,9 @@ func (v value) decode(f fields) {
 
 // items returns the items of a list.
 func (v value) items() []value {
+	if v.schema != nil {
+		return v.describeItems()
+	}
 	if v.null() {
 		return nil
 	}
