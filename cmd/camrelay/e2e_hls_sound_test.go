@@ -53,8 +53,8 @@ func TestPackagedSoundIsHeard(t *testing.T) {
 // checkHeard decodes some seconds of a camera that ticks once in each.
 func (b *box) checkHeard(t *testing.T, path string) {
 	t.Helper()
-	_, errs, err := tool(t, 2*time.Minute, "ffmpeg", "-nostdin", "-i", b.http(path), "-t", "4", "-map", "0:v", "-map", "0:a",
-		"-af", "volumedetect", "-f", "null", "-")
+	_, errs, err := tool(t, 2*time.Minute, "ffmpeg", "-nostdin", "-i", b.http(path), "-t", "4",
+		"-map", "0:v", "-map", "0:a", "-af", "volumedetect", "-f", "null", "-")
 	found := loudest.FindStringSubmatch(errs)
 	if err != nil || found == nil {
 		t.Fatalf("%s: %v\n%s", path, err, errs)
