@@ -300,10 +300,11 @@ type gstCams struct {
 	port string
 }
 
-// startGstCams starts the cameras on the port, "0" for any.
-func startGstCams(t testing.TB, port string) *gstCams {
+// startGstCams starts the cameras on the port, "0" for any, and with pictures of
+// the size that may follow.
+func startGstCams(t testing.TB, port string, size ...string) *gstCams {
 	t.Helper()
-	g := &gstCams{t: t, cmd: exec.Command("/usr/bin/python3", "testdata/gstcams.py", port)}
+	g := &gstCams{t: t, cmd: exec.Command("/usr/bin/python3", append([]string{"testdata/gstcams.py", port}, size...)...)}
 	in, err := g.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

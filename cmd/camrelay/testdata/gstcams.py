@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Cameras by GStreamer's RTSP server, for the end-to-end tests.
 
-usage: gstcams.py PORT   (0: any free port)
+usage: gstcams.py PORT [WIDTHxHEIGHT]   (0: any free port; 640x360)
 
 Prints "ready PORT". Then each line on stdin is a command:
   count           prints a JSON object: mount -> [video frames, audio frames] handed to the payloaders
@@ -25,7 +25,9 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 Gst.init(None)
 
 FPS = 25
-VIDEO = ("videotestsrc name=vsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! ")
+WIDTH, HEIGHT = (sys.argv[2] if len(sys.argv) > 2 else "640x360").split("x")
+VIDEO = ("videotestsrc name=vsrc is-live=true pattern=ball ! "
+         f"video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate=25/1 ! ")
 AUDIO = "audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=1 ! avenc_aac bitrate=64000 ! "
 H264 = "x264enc speed-preset=ultrafast bitrate=800 key-int-max=50 "
 # The payloader repeats parameter sets between the slices of a picture, which ffmpeg takes for two pictures.
@@ -41,6 +43,9 @@ MOUNTS = {
     "/video": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + ")",
     "/pcma": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + "audiotestsrc is-live=true wave=ticks ! "
              "audio/x-raw,rate=8000,channels=1 ! alawenc ! valve name=valve1 ! rtppcmapay name=pay1 pt=8 )",
+    "/opus": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + "audiotestsrc is-live=true wave=ticks ! "
+             "audio/x-raw,rate=48000,channels=2 ! opusenc ! valve name=valve1 ! rtpopuspay name=pay1 pt=98 )",
+    "/audio": "( " + AUDIO + "valve name=valve1 ! rtpmp4gpay name=pay0 pt=97 )",
     "/gop4": "( " + VIDEO + "x264enc speed-preset=ultrafast bitrate=800 tune=zerolatency sliced-threads=false threads=1 key-int-max=100 ! " + PAY_V
              + AUDIO + PAY_A + ")",
 }
@@ -63,7 +68,8 @@ class Camera:
         self.valves = [v for v in (bin_.get_by_name("valve0"), bin_.get_by_name("valve1")) if v]
         self.freeze(self.frozen)
         src = bin_.get_by_name("vsrc")
-        src.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self.flash, src)
+        if src:
+            src.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self.flash, src)
         for i in range(2):
             pay = bin_.get_by_name(f"pay{i}")
             if pay:
