@@ -282,7 +282,8 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the directory of segments: %w", err)
 	}
-	srv := hls.NewServer(spec.Config, root, hls.NewBudget(spec.budgetPerCamera, spec.budget), s.subscribe, s.log)
+	budget := hls.NewBudget(spec.budgetPerCamera, spec.budget).Beware(root)
+	srv := hls.NewServer(spec.Config, root, budget, s.subscribe, s.log)
 	srv.Through(s.packaged)
 	s.running.Store(srv)
 	return srv, nil

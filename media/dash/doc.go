@@ -49,6 +49,9 @@ type Visit interface {
 	// Windows returns what is kept of the streams between which the player may
 	// choose, the one that it asked for among them.
 	Windows(ctx context.Context) []cmaf.Window
+	// Tracks returns the tracks of the init segment of that number, nil if nothing
+	// that is kept needs it.
+	Tracks(session string, number int64) []*media.Track
 	// Open opens the segment of the stream that was asked for that begins at
 	// start, in ticks of cmaf.Scale. The error is os.ErrNotExist if there is none.
 	Open(ctx context.Context, session string, start int64) (Segment, error)

@@ -143,7 +143,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case manifest:
 		err = h.manifest(c, r, visit, name, first)
 	case f.init:
-		err = serveInit(c, r, visit, name, file, f)
+		err = serveInit(c, r, visit, file, f)
 	default:
 		err = h.serveSegment(c, r, visit, name, file, f)
 	}

@@ -87,6 +87,24 @@ func (v *Visit) Windows(ctx context.Context) (all []cmaf.Window) {
 	return all
 }
 
+// Tracks returns the tracks of the init segment of that number as long as
+// anything is kept that needs it, also of what no window shows any more.
+func (v *Visit) Tracks(session string, number int64) []*media.Track {
+	m := v.pack.muxer
+	if session != m.session || number != int64(int(number)) {
+		return nil
+	}
+	name := initName(session, int(number))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range append([]*segment{m.current}, m.segments...) {
+		if s != nil && s.init.name == name {
+			return s.init.tracks
+		}
+	}
+	return nil
+}
+
 // begin returns media time 0.
 func (e *epoch) begin() time.Time {
 	e.mu.Lock()
@@ -107,6 +125,7 @@ func (m *Muxer) window() cmaf.Window {
 		rates = s.rates()
 	}
 	w.Bandwidth = rates[:]
+	m.tell()
 	for _, s := range m.listed() {
 		if !s.gap {
 			w.Segments = append(w.Segments, m.export(s))
@@ -150,7 +169,7 @@ func (v *Visit) Open(ctx context.Context, session string, start int64) (*Growing
 	var found *segment
 	err := v.await(ctx, func() (bool, error) {
 		found = m.at(start)
-		if found == nil || found.gap {
+		if found == nil || !found.stored() {
 			return false, os.ErrNotExist
 		}
 		return found.size > 0, nil
@@ -191,10 +210,10 @@ func (g *Growing) Tracks() []*media.Track {
 func (g *Growing) Size(ctx context.Context, after int64) (size int64, complete bool, err error) {
 	m := g.visit.pack.muxer
 	err = g.visit.await(ctx, func() (bool, error) {
-		if g.seg.gap {
+		if !g.seg.stored() {
 			return false, fmt.Errorf("cannot write segment: %w", os.ErrNotExist)
 		}
-		size, complete = g.seg.size, m.current != g.seg
+		size, complete = g.seg.size, m.current != g.seg || g.seg.gap
 		return complete || size > after, nil
 	})
 	return size, complete, err

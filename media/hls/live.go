@@ -23,6 +23,7 @@ func (m *Muxer) lowLatency(delta bool) (*playlist.Text, error) {
 	if len(segments) == 0 {
 		return nil, errEmpty
 	}
+	m.tell()
 	c := &m.cache.live
 	skipped := 0
 	if delta {
@@ -69,7 +70,8 @@ func (m *Muxer) parts(s *segment) []playlist.Part {
 	for i := range s.parts {
 		p := &s.parts[i]
 		all[i] = playlist.Part{
-			URI: partName(m.session, s.sequence, i), Duration: p.duration, Independent: p.independent, Gap: s.gap,
+			URI: partName(m.session, s.sequence, i), Duration: p.duration, Independent: p.independent,
+			Gap: !s.stored() || p.size == 0,
 		}
 	}
 	return all
@@ -232,7 +234,7 @@ func (m *Muxer) locate(session string, sequence uint64, n int) (at piece, ok boo
 	next, hinted := m.edge()
 	switch {
 	case session != m.session:
-	case s != nil && n < len(s.parts) && !s.gap:
+	case s != nil && n < len(s.parts) && s.stored() && s.parts[n].size > 0:
 		return piece{s.name, s.parts[n].offset, s.parts[n].size}, true, nil
 	case sequence == next && n == hinted && (s == nil || !s.gap):
 		return piece{}, false, nil

@@ -55,6 +55,7 @@ type Muxer struct {
 	version  uint64        // of the plain playlist, rises with each change
 	live     uint64        // of the low-latency playlist, rises with each change
 	shown    uint64        // newest segment whose parts were in a playlist, plus 1
+	told     time.Time     // when a viewer was told of what is listed
 	wake     chan struct{} // closed when live rises; nil while nobody waits for that
 	longest  time.Duration
 	frame    time.Duration // usual duration of one frame of the track that leads
@@ -268,7 +269,7 @@ func (m *Muxer) close(all bool) error {
 	segments := slices.Clone(m.segments)
 	m.mu.Unlock()
 	for _, s := range segments {
-		if s.gap || m.budget.claim(s) {
+		if !s.stored() || m.budget.claim(s) {
 			m.drop(s)
 		}
 	}

@@ -42,7 +42,8 @@ func (m *Muxer) begin(s *segment) {
 }
 
 // part appends size bytes in bufs to the open segment. A segment of which a
-// part cannot be written becomes a gap as a whole. The last part of a segment
+// part cannot be written becomes a gap; its file stays if it was in a playlist,
+// for those who are about to ask for the parts before. The last part of a segment
 // is published by end: until then nobody could tell that no other follows.
 func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 	var err error
@@ -51,7 +52,9 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 	}
 	if err != nil {
 		m.failed(err)
-		m.discard(s)
+		if !m.keep(s) {
+			m.discard(s)
+		}
 	}
 	m.remember()
 	m.mu.Lock()
@@ -59,7 +62,10 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 	switch {
 	case s.gap:
 	case err != nil:
-		s.gap, s.size = true, 0
+		s.gap = true
+		if !s.kept {
+			s.size = 0
+		}
 		m.counts.gaps++
 		m.counts.err = err
 	default:
@@ -125,10 +131,12 @@ func (m *Muxer) end(s *segment, duration time.Duration) bool {
 	gone := m.list(s, duration)
 	if !s.gap {
 		m.recovered()
+	}
+	if s.stored() {
 		m.budget.add(s)
 	}
 	for _, g := range gone {
-		if g.gap || m.budget.claim(g) {
+		if !g.stored() || m.budget.claim(g) {
 			m.drop(g)
 		}
 	}
@@ -188,10 +196,10 @@ func (m *Muxer) slide(now time.Time) (gone []*segment) {
 		}
 		total -= s.duration
 		s.expires = now.Add(s.duration + whole)
-		m.first = s.sequence + 1
+		m.behead(s.sequence+1, now)
 	}
 	for _, s := range m.segments {
-		if s.sequence < m.first && (s.gap || !s.expires.After(now)) {
+		if s.sequence < m.first && (!s.stored() || !s.expires.After(now)) {
 			gone = append(gone, s)
 		}
 	}
@@ -202,11 +210,7 @@ func (m *Muxer) slide(now time.Time) (gone []*segment) {
 // precedes it from the playlist. Called from any goroutine.
 func (m *Muxer) drop(s *segment) {
 	m.mu.Lock()
-	if m.first <= s.sequence {
-		m.first = s.sequence + 1
-		m.version++
-		m.changed()
-	}
+	m.behead(s.sequence+1, time.Now())
 	if i := slices.Index(m.segments, s); i >= 0 {
 		m.segments = slices.Delete(m.segments, i, i+1)
 	}
@@ -214,12 +218,37 @@ func (m *Muxer) drop(s *segment) {
 	last := m.unref(in)
 	m.mu.Unlock()
 
-	if !s.gap {
+	if s.stored() {
 		m.unlink(s.name, s.reserved)
 	}
 	if last {
 		m.unlink(in.name, pages(int64(len(in.data))))
 	}
+}
+
+// behead makes first the first segment in the playlist, unless it is already. mu
+// is held.
+func (m *Muxer) behead(first uint64, now time.Time) {
+	if first <= m.first {
+		return
+	}
+	listed := m.listed()
+	var whole time.Duration
+	for _, s := range listed {
+		whole += s.duration
+	}
+	for _, s := range listed {
+		if s.sequence >= first {
+			break
+		}
+		s.left = now
+		if s.expires.IsZero() {
+			s.expires = now.Add(s.duration + whole)
+		}
+	}
+	m.first = first
+	m.version++
+	m.changed()
 }
 
 // unref gives up one reference and tells whether the file is to be removed.

@@ -31,14 +31,21 @@ type segment struct {
 	parts    []part        // *
 	duration time.Duration // * so far, of an open segment
 	second   int           // * bytes that the second track alone would need
-	gap      bool          // * it could not be written: there is no file
+	gap      bool          // * it could not be written: there is no file, unless it was kept
+	kept     bool          // * of a gap: there is a file, of the parts that could be written
 	odd      bool          // * its parts are not listed: they are from before PART-TARGET was fixed
 	frames   int           // * of the track that leads
 	keys     time.Duration // * longest interval of key frames that ended in it, 0 without one
+	left     time.Time     // * when it left the playlist
 	expires  time.Time     // * when the file may go, once it is out of the playlist
 
-	listed *list.Element // guarded by Budget.mu
+	listed  *list.Element // guarded by Budget.mu
+	leaving bool          // guarded by Budget.mu: it leaves the playlist, or has left it, for want of room
+	until   time.Time     // guarded by Budget.mu: kept so long; zero until the playlist is without it
 }
+
+// stored tells whether there is a file. mu is held.
+func (s *segment) stored() bool { return !s.gap || s.kept }
 
 // part is a run of bytes of a segment that was written at once. The parts of a
 // gap have none.

@@ -134,10 +134,17 @@ func (m *Muxer) plain() (*playlist.Text, error) {
 	if len(segments) == 0 {
 		return nil, errEmpty
 	}
+	m.tell()
 	return m.cache.plain.get(m.version, func() *playlist.Text {
 		pl := m.media(segments)
 		return pl.Text()
 	}), nil
+}
+
+// tell notes that a viewer is told of what is listed. mu is held.
+func (m *Muxer) tell() {
+	m.told = time.Now()
+	m.budget.tell(m.told)
 }
 
 // media returns the playlist of segments, of which there is one at least. mu

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 )
 
-var errBudget = errors.New("the byte budget is used up")
+var errBudget = errors.New("no room is left on the file system or in the byte budget")
 
 // write appends size bytes in bufs to the segment's file, at the cost of older
 // segments if there is no room.
@@ -20,6 +21,7 @@ func (m *Muxer) write(s *segment, bufs [][]byte, size int64) error {
 	if err != nil {
 		return fmt.Errorf("cannot write segment: %w", err)
 	}
+	defer m.budget.written(grow)
 	s.reserved += grow
 	for at := s.size; ; {
 		if s.file == nil {
@@ -38,6 +40,22 @@ func (m *Muxer) write(s *segment, bufs [][]byte, size int64) error {
 		}
 		err = nil
 	}
+}
+
+// keep tells whether parts of the open segment have been in a playlist: then what
+// there is of it stays.
+func (m *Muxer) keep(s *segment) bool {
+	m.mu.Lock()
+	s.kept = m.shown > s.sequence && s.size > 0
+	size := s.size
+	m.mu.Unlock()
+	if !s.kept || s.file.Truncate(size) != nil {
+		return s.kept
+	}
+	spare := s.reserved - pages(size)
+	m.budget.release(m.share, spare)
+	s.reserved -= spare
+	return true
 }
 
 // discard gives up the file of the open segment.
@@ -61,6 +79,7 @@ func (m *Muxer) describe(in *initSegment) error {
 	if err := m.reserve(pages(int64(len(in.data)))); err != nil {
 		return err
 	}
+	defer m.budget.written(pages(int64(len(in.data))))
 	for {
 		err := m.writeInit(in)
 		if err == nil {
@@ -115,26 +134,47 @@ func (m *Muxer) writeInit(in *initSegment) error {
 // reserve takes n bytes of the budget, at the cost of older segments.
 func (m *Muxer) reserve(n int64) error {
 	for {
-		victim, ok := m.budget.reserve(m.share, n)
-		if ok {
+		victim, retired, ok := m.budget.reserve(m.share, n)
+		switch {
+		case ok:
 			return nil
-		}
-		if victim == nil {
+		case victim == nil:
 			return errBudget
+		case retired:
+			victim.owner.drop(victim)
+		default:
+			victim.owner.retire(victim)
 		}
-		victim.owner.drop(victim)
 	}
 }
 
-// evict removes the oldest segment of all streams and tells whether there was
-// one.
+// evict removes the oldest segment of all streams that may go, and tells
+// whether there was one.
 func (m *Muxer) evict() bool {
-	victim := m.budget.evict()
-	if victim == nil {
-		return false
+	for {
+		victim, retired := m.budget.evict()
+		switch {
+		case victim == nil:
+			return false
+		case retired:
+			victim.owner.drop(victim)
+			return true
+		}
+		victim.owner.retire(victim)
 	}
-	victim.owner.drop(victim)
-	return true
+}
+
+// retire takes a segment, and whatever precedes it, off the playlist, for its
+// file is to go soon. Called from any goroutine.
+func (m *Muxer) retire(s *segment) {
+	m.mu.Lock()
+	m.behead(s.sequence+1, time.Now())
+	seen := s.left
+	if m.told.Before(seen) {
+		seen = m.told
+	}
+	m.mu.Unlock()
+	m.budget.retire(s, seen)
 }
 
 // unlink removes a file and gives the bytes reserved for it back.
