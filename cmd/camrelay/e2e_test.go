@@ -86,13 +86,18 @@ type box struct {
 // name are put on free loopback ports.
 func startBox(t testing.TB, config string) *box {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
 	runtime, err := os.MkdirTemp("/dev/shm", "camrelay-e2e-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.runtime = runtime
 	t.Cleanup(func() { os.RemoveAll(runtime) })
+	return startBoxIn(t, runtime, config)
+}
+
+// startBoxIn is startBox with a runtime directory of the caller's.
+func startBoxIn(t testing.TB, runtime, config string) *box {
+	t.Helper()
+	b := &box{t: t, dir: t.TempDir(), runtime: runtime, log: &lockedBuffer{}}
 	socket := filepath.Join(runtime, "api.sock")
 	b.client = &http.Client{Transport: asAdmin{&http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -46,6 +46,10 @@ MOUNTS = {
     "/opus": "( " + VIDEO + H264 + ONE_SLICE + PAY_V + "audiotestsrc is-live=true wave=ticks ! "
              "audio/x-raw,rate=48000,channels=2 ! opusenc ! valve name=valve1 ! rtpopuspay name=pay1 pt=98 )",
     "/audio": "( " + AUDIO + "valve name=valve1 ! rtpmp4gpay name=pay0 pt=97 )",
+    # 8 Mbit/s, a key frame each second
+    "/big": "( videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! "
+            "x264enc speed-preset=ultrafast bitrate=8000 vbv-buf-capacity=400 key-int-max=25 " + ONE_SLICE + PAY_V
+            + AUDIO + PAY_A + ")",
     "/gop4": "( " + VIDEO + "x264enc speed-preset=ultrafast bitrate=800 tune=zerolatency sliced-threads=false threads=1 key-int-max=100 ! " + PAY_V
              + AUDIO + PAY_A + ")",
 }
