@@ -19,7 +19,7 @@ import (
 // The readers of the matrix. Each returns a cell.
 
 // readTimeout is how long a reader may take.
-const readTimeout = 40 * time.Second
+const readTimeout = 20 * time.Second
 
 // decoded lets ffmpeg decode a second of each track, and names their codecs.
 func (m *matrix) decoded(args ...string) string {

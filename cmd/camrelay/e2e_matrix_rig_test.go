@@ -44,6 +44,9 @@ func startMatrix(t *testing.T) *matrix {
 		cameras.String()+"pushes:\n"+pushes.String())
 	for _, c := range matrixColumns() {
 		m.awaitReady(c[0], true, time.Minute)
+		if c[0] != "audio" {
+			m.awaitSteady(c[0])
+		}
 	}
 	st, err := m.status()
 	if err != nil {

@@ -166,6 +166,15 @@ func (s *site) Windows(context.Context) []cmaf.Window {
 	return []cmaf.Window{w}
 }
 
+func (s *site) Tracks(id string, number int64) []*media.Track {
+	for _, m := range s.segments {
+		if m.Session == id && int64(m.Init) == number {
+			return m.Segment.Tracks
+		}
+	}
+	return nil
+}
+
 func (s *site) Open(_ context.Context, id string, start int64) (Segment, error) {
 	for i := range s.segments {
 		if m := &s.segments[i]; m.Ticks() == start && id == m.Session && m.parts[0].from <= s.now() {
