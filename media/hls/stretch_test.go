@@ -151,7 +151,7 @@ func TestTransportHasNoGaps(t *testing.T) {
 	budget.mu.Lock()
 	budget.oldest.Init() // there is nothing to be taken
 	budget.mu.Unlock()
-	if _, ok := budget.reserve(other, total-used); !ok {
+	if _, _, ok := budget.reserve(other, total-used); !ok {
 		t.Fatal("it is used up before")
 	}
 	r.feed(from(clip, 4500*time.Millisecond, 8*time.Second)...)
