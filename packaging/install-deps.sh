@@ -8,7 +8,7 @@ build=(gcc libc6-dev libsrt-openssl-dev ca-certificates)
 test=(ffmpeg srt-tools nginx libnginx-mod-rtmp gstreamer1.0-tools gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 	gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi glib-networking chromium iproute2
-	ansible-core prometheus systemd)
+	ansible-core python3-jsonschema python3-yaml prometheus systemd)
 arm64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libsrt-openssl-dev:arm64)
 
 say() { echo "install-deps: $*" >&2; }
