@@ -66,6 +66,7 @@ func (m *push) inUse() targetSpec {
 var (
 	errEdited   = errors.New("the target was edited")
 	errReturned = errors.New("the primary target works again")
+	errTrial    = errors.New("the backup target has to be seen to first")
 )
 
 // attempt runs a session with the target in use, and chooses the next one.
@@ -135,9 +136,10 @@ func (p *pushes) besidePrimary(ctx context.Context, m *push, to targetSpec, s *h
 		if _, err := p.pace.Await(ctx, p.detailsOf(m).priority, time.Time{}); err != nil {
 			return <-done
 		}
+		trying, giveUp := context.WithCancelCause(ctx)
 		works := make(chan struct{})
 		var once atomic.Bool
-		trial := p.begun(ctx, m, m.spec.target, s, func() {
+		trial := p.begun(trying, m, m.spec.target, s, func() {
 			if !once.Load() && once.CompareAndSwap(false, true) {
 				close(works)
 			}
@@ -145,8 +147,14 @@ func (p *pushes) besidePrimary(ctx context.Context, m *push, to targetSpec, s *h
 		}, log)
 		select {
 		case err := <-trial:
+			giveUp(nil)
 			log.Info("the primary target does not work yet", "err", err)
+		case err := <-done: // a trial may last for ever: that of a primary which waits to be called
+			giveUp(errTrial)
+			<-trial
+			return err
 		case <-works:
+			defer giveUp(nil)
 			p.back(m)
 			stop(errReturned)
 			if err := <-done; !errors.Is(err, context.Canceled) {

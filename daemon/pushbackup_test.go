@@ -123,6 +123,29 @@ func TestBothTargetsFail(t *testing.T) {
 	})
 }
 
+// TestABackupThatFailsDuringATrial is connected again, however long the primary
+// target takes to show whether it works.
+func TestABackupThatFailsDuringATrial(t *testing.T) {
+	bubble(t, func(r *pushRig) {
+		r.say("a:1935", errors.New("no"))
+		r.plan("  up: {camera: gate, url: \"rtmp://a/live/key\", " +
+			"backup: {url: \"rtmp://b/live/key\", failures: 20, after: 1m, return: 10m}}\n")
+		r.pass(5 * time.Minute)
+		r.say("a:1935", errMute)
+		r.pass(10 * time.Minute)
+		if r.now("a:1935") != 1 || r.now("b:1935") != 1 {
+			t.Fatalf("%d sessions with the primary, %d with the backup", r.now("a:1935"), r.now("b:1935"))
+		}
+		r.say("b:1935", errors.New("closed by the server"))
+		r.pass(2 * time.Second)
+		r.say("b:1935", nil)
+		r.pass(time.Minute)
+		if st := r.status("up"); !st.OnBackup || st.State.Phase != supervise.Active || r.now("b:1935") != 1 {
+			t.Errorf("%d sessions with the backup: %+v", r.now("b:1935"), st)
+		}
+	})
+}
+
 // TestAnEditOfTheBackup touches the push only while the backup is in use.
 func TestAnEditOfTheBackup(t *testing.T) {
 	bubble(t, func(r *pushRig) {
