@@ -51,6 +51,7 @@ const (
 	initSuffix    = ".mp4"
 	initPrefix    = "init"
 	sessionDigits = 8
+	maxQuery      = 1024 // it is repeated in manifests
 )
 
 // Serves tells whether the last element of a path is a file of ours.
@@ -126,6 +127,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		head.Set("Allow", "GET, HEAD, OPTIONS")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if len(r.URL.RawQuery) > maxQuery {
+		http.Error(w, "the query is too long", http.StatusRequestURITooLong)
 		return
 	}
 	// ffmpeg and GStreamer ask for the first manifest again and again, whatever

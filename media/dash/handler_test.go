@@ -74,6 +74,7 @@ func TestHandler(t *testing.T) {
 		{"preflight", "OPTIONS", "/gate/" + media, "Origin", "http://page", 204, map[string]string{
 			"Access-Control-Allow-Methods": "GET, HEAD, OPTIONS", "Access-Control-Allow-Headers": "Authorization, Range",
 		}},
+		{"long query", "GET", "/gate/manifest.mpd?a=" + strings.Repeat("x", 2000), "", "", 414, nil},
 		{"write", "POST", "/gate/manifest.mpd", "", "", 405, map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
