@@ -2,10 +2,7 @@ package config
 
 import (
 	"net"
-	"net/netip"
 	"time"
-
-	"github.com/goccy/go-yaml/ast"
 
 	"camrelay/media"
 )
@@ -20,8 +17,7 @@ type Listener struct {
 // RTSP is the section rtsp. It is comparable.
 type RTSP struct {
 	Listener
-	TLS       ServerTLS // rtsps
-	Multicast Multicast
+	TLS ServerTLS // rtsps
 }
 
 // HTTP is the section http. It is comparable.
@@ -45,21 +41,11 @@ type ServerTLS struct {
 	Key    media.Secret
 }
 
-// Multicast is how RTSP viewers are served who ask for multicast. The zero
-// value refuses them.
-type Multicast struct {
-	Range string // network of group addresses, 224.1.0.0/16; empty: off
-	Port  int    // of RTP, even; RTCP has the next
-}
-
 // The addresses of TLS where the section does not name them.
 const (
 	rtspsAddress = ":8322"
 	httpsAddress = ":8443"
 )
-
-// standardMulticast is what multicast: on means.
-var standardMulticast = Multicast{Range: "224.1.0.0/16", Port: 8002}
 
 func listenerFields(l *Listener) fields {
 	return fields{
@@ -72,27 +58,6 @@ func listenerFields(l *Listener) fields {
 func (d *decoder) rtspServer(r *RTSP) fields {
 	f := listenerFields(&r.Listener)
 	f["tls"] = d.ownTLS(&r.TLS, rtspsAddress)
-	group := func(v value) {
-		v.decode(fields{"range": group(&r.Multicast.Range), "port": evenPort(&r.Multicast.Port)})
-	}
-	f["multicast"] = func(v value) {
-		if v.either(onOff(new(bool)), group) {
-			return
-		}
-		if _, ok := v.node.(ast.MapNode); !ok {
-			on := false
-			if onOff(&on)(v); !on {
-				r.Multicast = Multicast{}
-				return
-			}
-		}
-		if r.Multicast == (Multicast{}) {
-			r.Multicast = standardMulticast
-		}
-		if _, ok := v.node.(ast.MapNode); ok {
-			group(v)
-		}
-	}
 	return f
 }
 
@@ -134,36 +99,6 @@ func (d *decoder) ownTLS(t *ServerTLS, standard string) func(value) {
 		d.require(v, "key_file")
 		if pair.cert != "" && pair.key != "" {
 			d.certificates = append(d.certificates, pair)
-		}
-	}
-}
-
-// group takes a network of multicast addresses.
-func group(dst *string) func(value) {
-	return func(v value) {
-		var s string
-		if str(&s, 64)(v); s == "" {
-			return
-		}
-		p, err := netip.ParsePrefix(s)
-		if err != nil || !p.Addr().Is4() || !p.Addr().IsMulticast() || p.Bits() < 4 || p.Masked() != p {
-			v.fail("want a network of multicast addresses", "for example 224.1.0.0/16")
-			return
-		}
-		*dst = s
-	}
-}
-
-// evenPort takes the port of RTP; the next is RTCP's.
-func evenPort(dst *int) func(value) {
-	return func(v value) {
-		n := 0
-		if number(&n, 1024, 65534)(v); n%2 != 0 {
-			v.fail("want an even port", "RTCP has the next")
-			return
-		}
-		if n != 0 {
-			*dst = n
 		}
 	}
 }

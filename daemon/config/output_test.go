@@ -88,7 +88,6 @@ func TestListeners(t *testing.T) {
 rtsp:
   max_connections: 100
   tls: {cert_file: cert.pem, key_file: key.pem}
-  multicast: {port: 5000}
 http: {tls: {listen: ":443", cert_file: cert.pem, key_file: key.pem}}
 rtmp: {listen: "", max_per_address: 3}
 srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
@@ -103,7 +102,7 @@ srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
 	}
 	tls := ServerTLS{Listen: ":8322", Cert: cert, Key: "x"}
 	tls.Key = cfg.RTSP.TLS.Key
-	if want := (RTSP{Listener{":8554", 100, 0}, tls, Multicast{"224.1.0.0/16", 5000}}); cfg.RTSP != want ||
+	if want := (RTSP{Listener{":8554", 100, 0}, tls}); cfg.RTSP != want ||
 		tls.Key.Reveal() != key {
 		t.Errorf("rtsp is %+v", cfg.RTSP)
 	}
@@ -120,8 +119,5 @@ srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
 	b.write("key.pem", other)
 	if got := b.rejected(); !strings.HasPrefix(got, "camrelay.yaml:4:3: rtsp.tls: cert_file and key_file are no pair") {
 		t.Error(got)
-	}
-	if cfg := parse(t, "version: 1\nrtsp: {multicast: on}\n"); cfg.RTSP.Multicast != standardMulticast {
-		t.Errorf("multicast is %+v", cfg.RTSP.Multicast)
 	}
 }

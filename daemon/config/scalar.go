@@ -97,8 +97,7 @@ func word[T ~string](dst *T, words ...T) func(value) {
 
 // forms are hints for keys that take more than words.
 var forms = map[string]string{
-	"keep":      `or hours of the day, for example {warm: "06:00-22:00"}`,
-	"multicast": "or a section, {range: 224.1.0.0/16, port: 8002}",
+	"keep": `or hours of the day, for example {warm: "06:00-22:00"}`,
 }
 
 // isWord tells whether the value may be a word: a string, or nothing, of which
