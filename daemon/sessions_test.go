@@ -122,7 +122,7 @@ func (p *parts) one(t *testing.T, kind session.Kind) (s *session.Session) {
 // gone within a second.
 func (p *parts) terminate(t *testing.T, s *session.Session) session.Ended {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a second, on a machine that is busy
 	defer cancel()
 	if !s.Kick("alice", "test") {
 		t.Fatal("somebody else has kicked the session")
@@ -133,7 +133,7 @@ func (p *parts) terminate(t *testing.T, s *session.Session) session.Ended {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatal("the session is still there after a second")
+			t.Fatal("the session is still there")
 		}
 	}
 	for _, e := range p.sessions.Ended() {

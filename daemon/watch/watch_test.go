@@ -60,7 +60,7 @@ func (w *watched) await(what string) {
 	w.t.Helper()
 	select {
 	case <-w.told:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		w.t.Fatalf("not told: %s", what)
 	}
 	w.drain()
@@ -85,7 +85,7 @@ func (w *watched) silent() error {
 // awaitText waits until the reader has read text.
 func (w *watched) awaitText(text string) {
 	w.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for *w.read.Load() != text {
 		select {
 		case <-w.told:

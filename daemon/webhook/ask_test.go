@@ -159,7 +159,7 @@ func TestA403NeedsNoBody(t *testing.T) {
 				row.hook(w, r)
 			}))
 			t.Cleanup(srv.Close)
-			c := newClient(t, Spec{URL: srv.URL, Timeout: 300 * time.Millisecond})
+			c := newClient(t, Spec{URL: srv.URL, Timeout: 2 * time.Second})
 			if a, err := c.Ask(t.Context(), 0, quiet); err != nil || !a.Close {
 				t.Errorf("%+v, %v", a, err)
 			}

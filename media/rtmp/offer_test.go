@@ -114,7 +114,7 @@ func TestAServerThatDoesNotReadIsNeverActive(t *testing.T) {
 		}
 	})
 	s := play(t, mediatest.MakeClip(t, mediatest.H264Large), false)
-	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: 2 * time.Second}, s)
+	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: 4 * time.Second}, s)
 	if err := r.ended(t); !errors.Is(err, errStalled) {
 		t.Errorf("ended with %v", err)
 	}
@@ -131,7 +131,7 @@ func TestAServerThatNeverAcknowledges(t *testing.T) {
 		}
 	})
 	s := play(t, mediatest.MakeClip(t, mediatest.H264), true)
-	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: time.Second}, s)
+	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: 3 * time.Second}, s)
 	r.await(t)
 	r.stop(errStop)
 	if err := r.ended(t); !errors.Is(err, errStop) {

@@ -26,7 +26,7 @@ func dialPlayer(t testing.TB, address string) player {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	return player{peer: peer{Conn: c, wire: newWire(c)}}
 }
 
@@ -294,7 +294,7 @@ func TestASlowViewerLosesGroupsOfPictures(t *testing.T) {
 
 func TestAViewerThatReadsNothingIsClosed(t *testing.T) {
 	s := play(t, mediatest.MakeClip(t, mediatest.H264), false)
-	x := startServer(t, Config{Timeout: time.Second}, map[string]*hub.Stream{"gate": s})
+	x := startServer(t, Config{Timeout: 3 * time.Second}, map[string]*hub.Stream{"gate": s})
 	p := dialPlayer(t, x.Addr().String())
 	if err := p.ask("live", "gate", nil); err != nil {
 		t.Fatal(err)

@@ -169,9 +169,9 @@ func TestAnIdlePushAnswers(t *testing.T) {
 		}
 		pong <- err
 	})
-	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: 200 * time.Millisecond}, s)
+	r := push(t, Spec{URL: "rtmp://" + address + "/live/key", Timeout: time.Second}, s)
 	<-began
-	<-time.After(500 * time.Millisecond)
+	<-time.After(1500 * time.Millisecond)
 	close(resume)
 	if err := <-pong; err != nil {
 		t.Fatal(err)

@@ -279,7 +279,7 @@ func TestPushNoticesAServerThatStopsReading(t *testing.T) {
 	r := record(t, nil, nil)
 	cam := newCamera(t, mediatest.H264AAC)
 	cam.publish(t, 60)
-	x := startPush(t, PushSpec{URL: "rtsp://" + r.addr + "/live/gate", Timeout: time.Second}, cam)
+	x := startPush(t, PushSpec{URL: "rtsp://" + r.addr + "/live/gate", Timeout: 3 * time.Second}, cam)
 	<-x.active
 	r.deaf.Store(true)
 	for range 200 { // more than the kernels of both sides hold

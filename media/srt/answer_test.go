@@ -33,7 +33,7 @@ func TestAReceiverCalls(t *testing.T) {
 			if n := len(probed.Of("video")); n < 10 {
 				t.Errorf("%d pictures", n)
 			}
-			err := p.ends(10 * time.Second)
+			err := p.ends(giveUp)
 			if !errors.Is(err, media.ErrPeerClosed) || err.Error() != "the receiver closed the connection" {
 				t.Errorf("ended with %v", err)
 			}
@@ -77,7 +77,7 @@ func TestOneReceiverAtATime(t *testing.T) {
 		t.Errorf("the second: %v", err)
 	}
 	p.stop(errStop)
-	if err := p.ends(2 * time.Second); !errors.Is(err, errStop) {
+	if err := p.ends(giveUp); !errors.Is(err, errStop) {
 		t.Errorf("ended with %v", err)
 	}
 }
@@ -95,11 +95,11 @@ func TestWaitingForAReceiverEnds(t *testing.T) {
 	case <-time.After(giveUp):
 		t.Fatal("two wait at one port")
 	}
-	if err := second.ends(time.Second); err.Error() != "cannot listen for a receiver: address already in use" {
+	if err := second.ends(giveUp); err.Error() != "cannot listen for a receiver: address already in use" {
 		t.Errorf("the second ended with %v", err)
 	}
 	p.stop(errStop)
-	if err := p.ends(2 * time.Second); !errors.Is(err, errStop) {
+	if err := p.ends(giveUp); !errors.Is(err, errStop) {
 		t.Errorf("ended with %v", err)
 	}
 }

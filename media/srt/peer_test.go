@@ -76,7 +76,7 @@ func (s *sink) spec() Spec { return Spec{Host: "127.0.0.1", Port: s.port, Timeou
 // ended waits until the sink, whose caller has gone, has written out everything.
 func (s *sink) ended() {
 	s.t.Helper()
-	timer := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
+	timer := time.AfterFunc(giveUp, func() { _ = s.cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = s.cmd.Wait() // it complains about the end of the connection
 	if s.cmd.ProcessState.ExitCode() < 0 {
@@ -160,7 +160,7 @@ func (p *push) await() {
 	case <-p.active:
 	case <-p.done:
 		p.t.Fatalf("ended: %v", p.err)
-	case <-time.After(15 * time.Second):
+	case <-time.After(giveUp):
 		p.t.Fatal("not active")
 	}
 }

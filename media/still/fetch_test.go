@@ -232,13 +232,16 @@ func TestFetchThatNobodyAnswers(t *testing.T) {
 	gone.Close()
 	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer hung.Close()
-	for name, tc := range map[string]struct{ url, want string }{
-		"nobody is there":     {gone.URL, "cannot be reached"},
-		"it never answers":    {hung.URL, "in time"},
-		"no URL":              {"::", "no http or https URL"},
-		"a scheme of another": {"rtsp://127.0.0.1/", "no http or https URL"},
+	for name, tc := range map[string]struct {
+		url, want string
+		within    time.Duration
+	}{
+		"nobody is there":     {gone.URL, "cannot be reached", time.Minute},
+		"it never answers":    {hung.URL, "in time", 100 * time.Millisecond},
+		"no URL":              {"::", "no http or https URL", time.Minute},
+		"a scheme of another": {"rtsp://127.0.0.1/", "no http or https URL", time.Minute},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), tc.within)
 		_, err := Source{URL: tc.url}.fetch(ctx)
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), tc.want) {

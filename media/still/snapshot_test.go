@@ -189,7 +189,7 @@ func TestMJPEGTracks(t *testing.T) {
 		}
 	})
 	t.Run("it cannot be read", func(t *testing.T) {
-		s := newSite(t, Config{FrameTimeout: 50 * time.Millisecond}, []*media.Track{track})
+		s := newSite(t, Config{FrameTimeout: time.Second}, []*media.Track{track})
 		wire := media.AppendWire(nil, 0, append(make([]byte, 12), 1, 2, 3))
 		wire[4] = 0x80
 		s.stream.Packets.Append(media.Packets{Track: track, Wire: wire, N: 1, Key: true, Wall: time.Now()})
