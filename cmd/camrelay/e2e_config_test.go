@@ -28,7 +28,7 @@ cameras:
 	b.awaitActive("watched")
 	b.awaitPush("keeps", "active")
 	viewer := startLongViewer(t, b.rtsp("watched"))
-	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
 	push := fmt.Sprintf("pushes:\n  keeps: {camera: watched, url: \"%s\"}\n", rtmp.url("keeps"))
 	for i := range 100 {
 		edit := base
@@ -46,7 +46,7 @@ cameras:
 		waitFor(t, time.Duration(10+i%7*60)*time.Millisecond)
 	}
 	b.write(base + "  last: {url: \"" + cams.url("/video") + "\"}\n" + push)
-	eventually(t, 20*time.Second, "the last file is in force", func() error {
+	eventually(t, time.Minute, "the last file is in force", func() error {
 		st, err := b.status()
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func TestBrokenConfigIsNamed(t *testing.T) {
 	b := startBox(t, good)
 	b.awaitActive("gate")
 	b.write(strings.Replace(good, "url:", "ulr:", 1))
-	eventually(t, 10*time.Second, "the file is rejected", func() error {
+	eventually(t, time.Minute, "the file is rejected", func() error {
 		st, err := b.status()
 		if err == nil && st.Config.State != "rejected" {
 			err = fmt.Errorf("config %+v", st.Config)
@@ -96,7 +96,7 @@ func TestBrokenConfigIsNamed(t *testing.T) {
 		t.Errorf("the camera has suffered: %+v, %v", c.RunStatus, err)
 	}
 	b.write(good)
-	eventually(t, 10*time.Second, "the file is in force again", func() error {
+	eventually(t, time.Minute, "the file is in force again", func() error {
 		st, err := b.status()
 		if err == nil && st.Config.State != "applied" {
 			err = fmt.Errorf("config %+v", st.Config)
@@ -122,7 +122,7 @@ pushes:
 	b.awaitPush("up-rtmp", "active")
 	b.awaitPush("up-srt", "active")
 	viewer := startLongViewer(t, b.rtsp("gate"))
-	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
 	if _, err := b.playlist("gate/hls.m3u8"); err != nil {
 		t.Error(err)
 	}
@@ -184,7 +184,7 @@ pushes:
 	b.awaitPush("up-rtmp", "active")
 	b.awaitPush("up-srt", "active")
 	viewer := startLongViewer(t, b.rtsp("gate"))
-	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
 	for _, p := range []*os.Process{viewer.cmd.Process, srt.cmd.Process, cams.cmd.Process, rtmp.cmd.Process} {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
@@ -204,7 +204,7 @@ func TestAPortInUseIsTriedAgain(t *testing.T) {
 	}
 	defer taken.Close()
 	b := startBox(t, fmt.Sprintf("version: 1\nhttp: {listen: %q}\n", taken.Addr()))
-	eventually(t, 10*time.Second, "the problem is shown", func() error {
+	eventually(t, time.Minute, "the problem is shown", func() error {
 		st, err := b.status()
 		if err == nil && (len(st.Config.Problems) != 1 || !strings.HasPrefix(st.Config.Problems[0], "http: ")) {
 			err = fmt.Errorf("problems %q", st.Config.Problems)
@@ -213,7 +213,7 @@ func TestAPortInUseIsTriedAgain(t *testing.T) {
 	})
 	waitFor(t, 11*time.Second) // it is tried each 5 s
 	taken.Close()
-	eventually(t, 20*time.Second, "it listens", func() error {
+	eventually(t, time.Minute, "it listens", func() error {
 		st, err := b.status()
 		if err == nil && (len(st.Config.Problems) > 0 || st.Listeners["http"] != taken.Addr().String()) {
 			err = fmt.Errorf("problems %q, listeners %v", st.Config.Problems, st.Listeners)

@@ -181,7 +181,7 @@ func (v *rtspViewer) hasEnded(t testing.TB, limit time.Duration) {
 func (v *rtspViewer) watches(t testing.TB) {
 	t.Helper()
 	before := v.bytes.Load()
-	eventually(t, 10*time.Second, "the viewer gets more", func() error {
+	eventually(t, time.Minute, "the viewer gets more", func() error {
 		if v.bytes.Load() == before {
 			return errors.New("nothing")
 		}

@@ -36,7 +36,7 @@ func (l *rowsL) l7(t *testing.T) {
 		if got := l.ending(id); !strings.HasPrefix(got, want) {
 			t.Errorf("history: %s, want %s", got, want)
 		}
-		eventually(t, 5*time.Second, "the event", func() error {
+		eventually(t, time.Minute, "the event", func() error {
 			e := events.closed(id)
 			if len(e) != 1 || !strings.HasPrefix(e[0].Reason, want) {
 				return fmt.Errorf("%v", e)
@@ -59,7 +59,7 @@ func (l *rowsL) l7(t *testing.T) {
 func (l *rowsL) l16(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 3 {
-		l.awaitHealth("cam1", "warm", 20*time.Second)
+		l.awaitHealth("cam1", "warm", time.Minute)
 		l.viewer(t, "cam1")
 		l.hls(t, "cam1", "a player")
 		for _, r := range append(l.sessions(""), l.rows("/v1/sessions/ended?items_per_page=1000")...) {
@@ -156,13 +156,13 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 	b := startBox(t, fmt.Sprintf("version: 1\nterminate: {hold_off: 1s}\ncameras:\n"+
 		"  cam1: {url: %q}\n  mute: {url: \"rtsp://%s/x\"}\n  gone: {url: \"rtsp://127.0.0.1:%[3]s/x\"}\n"+
 		"pushes:\n  up: {camera: cam1, url: \"rtmp://%[2]s/live/key\"}\n", cam.url("cam1"), mute.Addr(), nobody))
-	b.awaitHealth("cam1", "warm", 20*time.Second)
+	b.awaitHealth("cam1", "warm", time.Minute)
 	for _, row := range []struct{ body, query string }{
 		{`{"name":"mute"}`, "path=mute"},
 		{`{"kind":"push"}`, "kind=push"},
 	} {
 		for range 3 {
-			eventually(t, 20*time.Second, "it connects", func() error {
+			eventually(t, time.Minute, "it connects", func() error {
 				if len(b.sessions(row.query)) == 0 {
 					return errors.New("no session")
 				}
@@ -170,7 +170,7 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 			})
 			id := b.one(row.query).text("session_id")
 			b.terminate(row.body).want(200)
-			eventually(t, time.Second, "it is gone", func() error {
+			eventually(t, 3*time.Second, "it is gone", func() error {
 				if all := b.sessions("id=" + id); len(all) > 0 {
 					return fmt.Errorf("%v", all)
 				}
@@ -184,7 +184,7 @@ func TestL4_GoneWhileItConnects(t *testing.T) {
 	b.awaitPush("up", "stopped")
 	b.awaitPush("up", "starting")
 	// Between two attempts there is no session, and it is ended all the same.
-	b.awaitHealth("gone", "reconnecting", 20*time.Second)
+	b.awaitHealth("gone", "reconnecting", time.Minute)
 	b.terminate(`{"name":"gone","holdOff":60}`).want(200)
 	b.awaitHealth("gone", "stopped", time.Second)
 	b.terminate(`{"name":"gone"}`).want(404)
@@ -199,7 +199,7 @@ func TestL6_L9_OpenedEqualsClosed(t *testing.T) {
 	}
 	cam := startFakeCam(t)
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  cam1: {url: %q}\n", cam.url("cam1")))
-	b.awaitHealth("cam1", "warm", 20*time.Second)
+	b.awaitHealth("cam1", "warm", time.Minute)
 	events := b.follow(t, "session.*")
 	b.churn(t, 250) // what is made once is made
 	goroutines, files, memory := b.goroutines(), b.files(), b.memory()

@@ -133,7 +133,7 @@ pushes:
 	b.awaitPush("up-rtmp", "active")
 	b.awaitPush("up-srt", "active")
 	viewer := startLongViewer(t, b.rtsp("gate"))
-	eventually(t, 20*time.Second, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
 	rounds, away := o.rounds, o.away
 	if soaking() {
 		rounds, away = 10, 20*time.Second

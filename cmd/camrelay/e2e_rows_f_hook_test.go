@@ -30,12 +30,12 @@ func TestF1_F6_TheHookIsAskedForEachSession(t *testing.T) {
 	})
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  cam1: {url: %q}\npushes:\n"+
 		"  up: {camera: cam1, url: %q}\n%s", cam.url("cam1"), rtmp.url("key"), keepaliveHook(hook.URL+"/base")))
-	b.awaitHealth("cam1", "warm", 20*time.Second)
+	b.awaitHealth("cam1", "warm", time.Minute)
 	b.awaitPush("up", "active")
 	rtsp := b.viewer(t, "cam1")
 	b.hls(t, "cam1", "player")
 	viewer := b.by(rtsp)
-	eventually(t, 20*time.Second, "F2 F4: each session is asked for five times", func() error {
+	eventually(t, time.Minute, "F2 F4: each session is asked for five times", func() error {
 		for _, s := range b.sessions("") {
 			if n := len(hook.calls(ofSession(s.text("session_id")))); n < 5 && s.text("protocol") != "HLS" {
 				return fmt.Errorf("%d times for %v", n, s)
@@ -64,7 +64,7 @@ func TestF1_F6_TheHookIsAskedForEachSession(t *testing.T) {
 	}
 	pull := b.one("kind=pull").text("session_id")
 	refused.Store(&pull)
-	eventually(t, 10*time.Second, "F1 F5: the camera is stopped", func() error {
+	eventually(t, time.Minute, "F1 F5: the camera is stopped", func() error {
 		c, err := b.camera("cam1")
 		if err == nil && c.State != "stopped" {
 			err = fmt.Errorf("%s: %s", c.State, c.Reason)
@@ -111,7 +111,7 @@ func TestF7_Z10_Z11_Z12_Z13_FaultyHooksHurtNobody(t *testing.T) {
 	cam := startFakeCam(t)
 	b := startBox(t, lazySite("", lazyCam("cam1", cam.url("cam1"))))
 	id := b.addKeepalive("cam1")
-	b.awaitReady("cam1", true, 20*time.Second)
+	b.awaitReady("cam1", true, time.Minute)
 	v := b.viewer(t, "cam1")
 	for _, fault := range []struct {
 		name, fault string // what the status says of both hooks
@@ -178,7 +178,7 @@ func serveHook(t *testing.T, h http.HandlerFunc, secure bool) string {
 // that it works if there is none: what it says has no effect.
 func checkFault(t *testing.T, b *box, hook, url, fault string) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the status tells of "+hook, func() error {
+	eventually(t, time.Minute, "the status tells of "+hook, func() error {
 		r := b.call("GET", "/v1/status", "")
 		degraded, last := r.at("hooks", hook, "degraded_since"), r.str("hooks", hook, "last_error")
 		delivered, _ := r.at("hooks", hook, "delivered").(float64)

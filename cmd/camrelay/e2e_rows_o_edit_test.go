@@ -21,7 +21,7 @@ func TestO4_O15_EditsTouchOnlyWhatTheyChange(t *testing.T) {
 		s.write(s.config(s.up(edit) + b))
 		s.awaitPush("b", "active")
 	}
-	eventually(t, 20*time.Second, "the last edit is there", func() error {
+	eventually(t, time.Minute, "the last edit is there", func() error {
 		if p := s.status(); p.Platform != "twitch" || p.Limit != 0 || p.Retry != 60 || len(p.Warnings) != 0 {
 			return fmt.Errorf("%+v", p)
 		}
@@ -32,7 +32,7 @@ func TestO4_O15_EditsTouchOnlyWhatTheyChange(t *testing.T) {
 	}
 	s.calls(t, 1)
 	s.write(s.config(s.up(", retry: 7s") + b))
-	eventually(t, 20*time.Second, "the new pause is shown", func() error {
+	eventually(t, time.Minute, "the new pause is shown", func() error {
 		if p := s.status(); p.Retry != 7 {
 			return fmt.Errorf("%v", p.Retry)
 		}

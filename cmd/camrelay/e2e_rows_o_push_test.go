@@ -94,7 +94,7 @@ func TestO4_O3_WhatATargetCannotCarryIsSaid(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	b.write("version: 1\ncameras:\n  h265: {url: rtsp://c/}\npushes:\n  up: {camera: h265, url: \"foo://x/hunter2\"}\n")
-	eventually(t, 20*time.Second, "the file is refused", func() error {
+	eventually(t, time.Minute, "the file is refused", func() error {
 		text := b.call("GET", "/v1/config/status", "").text
 		if !strings.Contains(text, `"key":"pushes.up.url"`) || strings.Contains(text, "hunter2") {
 			return fmt.Errorf("%s", text)
@@ -134,7 +134,7 @@ func TestO4_O4_O9_O11_ALimitEndsIt(t *testing.T) {
 func TestO4_O5_TheSnapshot(t *testing.T) {
 	s := startPushSite(t, ", comment: Town hall, priority: 5")
 	s.awaitPush("up", "active")
-	eventually(t, 20*time.Second, "a bit rate is measured", func() error {
+	eventually(t, time.Minute, "a bit rate is measured", func() error {
 		r := s.call("GET", "/v1/pushes", "")
 		if rate, _ := r.at("items", 0, "bitrate_kbits").(float64); rate <= 0 {
 			return fmt.Errorf("%s", r.text)
@@ -174,7 +174,7 @@ func TestO4_O6_O10_TheCameraIsWaitedFor(t *testing.T) {
 	s.calls(t, 1)
 	s.cam.off()
 	s.restart(s.stop)
-	eventually(t, 20*time.Second, "it waits", func() error {
+	eventually(t, time.Minute, "it waits", func() error {
 		if p := s.status(); p.State != "starting" || !strings.Contains(p.Reason, "camera cam1") || p.Attempt != 0 {
 			return fmt.Errorf("%s: %s, attempt %d", p.State, p.Reason, p.Attempt)
 		}

@@ -35,7 +35,7 @@ func TestO4_O3_EverySchemeArrives(t *testing.T) {
 		"  rtsp: {camera: cam1, url: \"rtsp://127.0.0.1:%s/live\"}\n"+
 		"  srt: {camera: cam1, url: \"srt://127.0.0.1:%s?mode=listener\", passphrase: hunter2hunter2}\n",
 		cam.url("cam1"), rtsp, srt))
-	eventually(t, 20*time.Second, "the listener says what it waits for", func() error {
+	eventually(t, time.Minute, "the listener says what it waits for", func() error {
 		if p, err := b.push("srt"); err != nil || !strings.Contains(p.Reason, "to call 127.0.0.1:"+srt) {
 			return fmt.Errorf("%s: %s, %v", p.State, p.Reason, err)
 		}

@@ -108,7 +108,7 @@ func (o *rowsO) o20(t *testing.T) {
 		}
 	}
 	o.write(strings.Replace(o.config(""), "cam2\"}", "cam2\", mpegts: off}", 1))
-	eventually(t, 10*time.Second, "O20: unknown and disabled cannot be told apart", func() error {
+	eventually(t, time.Minute, "O20: unknown and disabled cannot be told apart", func() error {
 		unknown, text1, _ := o.get(t, "nope/mpegts", 1<<10)
 		disabled, text2, _ := o.get(t, "cam2/mpegts", 1<<10)
 		if unknown != http.StatusNotFound || disabled != http.StatusNotFound || text1 != text2 {
@@ -127,7 +127,7 @@ func (o *rowsO) o21(t *testing.T) {
 
 func (o *rowsO) o22(t *testing.T) {
 	v := o.viewer(t, "cam1")
-	eventually(t, 10*time.Second, "the page has a playlist", func() error {
+	eventually(t, time.Minute, "the page has a playlist", func() error {
 		if code, text, _ := o.get(t, "cam1/index.m3u8", 1<<14); code != http.StatusOK {
 			return errors.New(text)
 		}
@@ -165,7 +165,7 @@ func (o *rowsO) o16(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "segments are shorter and go on counting", func() error {
+	eventually(t, time.Minute, "segments are shorter and go on counting", func() error {
 		_, text, _ := o.get(t, "cam1/hls.m3u8", 1<<16)
 		newest, _, err := newestSegment(text)
 		if err == nil && (newest <= first || !strings.Contains(text, "#EXTINF:1.00000")) {
@@ -182,7 +182,7 @@ func (o *rowsO) o16(t *testing.T) {
 // text returns a playlist as soon as it is there.
 func (o *rowsO) text(t *testing.T, path string) (text string) {
 	t.Helper()
-	eventually(t, 20*time.Second, path, func() error {
+	eventually(t, time.Minute, path, func() error {
 		code, body, _ := o.get(t, path, 1<<16)
 		if text = body; code != http.StatusOK {
 			return errors.New(body)
@@ -218,12 +218,12 @@ func (o *rowsO) o18(t *testing.T) {
 	for range 5 {
 		port := freePort(t, "tcp")
 		o.write(o.config("http: {listen: \"127.0.0.1:" + port + "\"}\n"))
-		eventually(t, 10*time.Second, "the new port answers", func() error {
+		eventually(t, time.Minute, "the new port answers", func() error {
 			_, err := livePlaylist("http://127.0.0.1:" + port + "/cam1/index.m3u8")
 			return err
 		})
 		o.write(o.config("http: {listen: \"" + taken.Addr().String() + "\"}\n"))
-		eventually(t, 10*time.Second, "the error is shown", func() error {
+		eventually(t, time.Minute, "the error is shown", func() error {
 			st, err := o.status()
 			if err == nil && !strings.Contains(strings.Join(st.Config.Problems, " "), "http") {
 				err = fmt.Errorf("problems: %q", st.Config.Problems)
@@ -241,7 +241,7 @@ func (o *rowsO) o18(t *testing.T) {
 func (o *rowsO) o19(t *testing.T) {
 	addr := o.addr("rtsp")
 	o.write(o.config("rtsp: {listen: \"\"}\n"))
-	eventually(t, 10*time.Second, "the port is closed", func() error {
+	eventually(t, time.Minute, "the port is closed", func() error {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			return nil
@@ -251,7 +251,7 @@ func (o *rowsO) o19(t *testing.T) {
 	})
 	o.call("GET", "/healthz", "").want(http.StatusOK)
 	o.write(o.config(""))
-	eventually(t, 10*time.Second, "RTSP is back", func() error {
+	eventually(t, time.Minute, "RTSP is back", func() error {
 		st, err := o.status()
 		if err == nil && st.Listeners["rtsp"] == "" {
 			err = errors.New("it does not listen")
@@ -268,7 +268,7 @@ func (o *rowsO) o14(t *testing.T) {
 	}
 	o.text(t, "cam2/hls.m3u8")
 	o.write("version: 1\naccess: {view: open}\ncameras:\n  cam1: {url: \"" + o.cam.url("cam1") + "\"}\n")
-	eventually(t, 10*time.Second, "the directory of cam2 is gone", func() error {
+	eventually(t, time.Minute, "the directory of cam2 is gone", func() error {
 		if _, err := os.Stat(filepath.Join(hls, "cam2")); !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("it is there: %w", err)
 		}
@@ -293,7 +293,7 @@ func (o *rowsO) o13(t *testing.T) {
 	o.write(strings.Replace(o.config(""), "cam2:", "cam3:", 1))
 	o.awaitActive("cam3")
 	o.viewer(t, "cam3").watches(t)
-	eventually(t, 20*time.Second, "the status says what is wrong with HLS", func() error {
+	eventually(t, time.Minute, "the status says what is wrong with HLS", func() error {
 		c, err := o.camera("cam3")
 		if err == nil && (c.HLS == nil || c.HLS.Error == "") {
 			err = fmt.Errorf("HLS: %+v", c.HLS)

@@ -41,7 +41,7 @@ func TestRowsL(t *testing.T) {
 		"  up-rtmp: {camera: cam1, url: %q}\n  up-srt: {camera: cam1, url: \"%s?latency=400&streamid=secret-id\"}\n",
 		stalledAfter, l.ears.addr, l.sink.url("secret-key"), l.srt.url()))
 	l.addKeepalive("cam1")
-	l.awaitHealth("cam1", "warm", 20*time.Second)
+	l.awaitHealth("cam1", "warm", time.Minute)
 	l.awaitPush("up-rtmp", "active")
 	l.awaitPush("up-srt", "active")
 	for _, r := range []struct {
@@ -264,7 +264,7 @@ func (l *rowsL) l12(t *testing.T) {
 		return nil
 	})
 	l.ears.muted.Store(false)
-	l.awaitHealth("cam1", "warm", 20*time.Second)
+	l.awaitHealth("cam1", "warm", time.Minute)
 	if l.one("kind=pull").text("session_id") == pull {
 		t.Error("L13: the camera was not connected anew")
 	}

@@ -124,8 +124,8 @@ func (f *rowsF) ready() {
 	f.call("POST", "/v1/cameras/cam1/start", "").want(http.StatusOK)
 	f.call("POST", "/v1/cameras/cam2/start", "").want(http.StatusOK)
 	f.call("POST", "/v1/pushes/up/start", "")
-	f.awaitHealth("cam1", "warm", 20*time.Second)
-	f.awaitHealth("cam2", "warm", 20*time.Second)
+	f.awaitHealth("cam1", "warm", time.Minute)
+	f.awaitHealth("cam2", "warm", time.Minute)
 	f.awaitPush("up", "active")
 	eventually(f.t, 10*time.Second, "no viewers", func() error {
 		if all := f.sessions("kind=viewer"); len(all) > 0 {
@@ -220,7 +220,7 @@ func (f *rowsF) f11(t *testing.T) {
 // hls asks for a playlist like a player of that name, which makes a session.
 func (b *box) hls(t testing.TB, camera, player string) {
 	t.Helper()
-	eventually(t, 20*time.Second, "HLS of "+camera, func() error {
+	eventually(t, time.Minute, "HLS of "+camera, func() error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.http(camera+"/index.m3u8"), nil)
 		if err != nil {
 			return err

@@ -160,7 +160,7 @@ func TestAPIAsksWhoItIs(t *testing.T) {
 		t.Errorf("without users: status %d", code)
 	}
 	b.write(site(cams, "  - {name: wall, cameras: [gate], token_hash: "+tokenHash("wall-token")+"}\n"))
-	eventually(t, 10*time.Second, "the API asks for credentials", func() error {
+	eventually(t, time.Minute, "the API asks for credentials", func() error {
 		if code := get("/v1/status", ""); code != http.StatusUnauthorized {
 			return fmt.Errorf("status %d", code)
 		}
