@@ -42,7 +42,7 @@ type servers struct {
 	listening []server // all slots but that of HLS
 	unusable  []string // what of the last specification is no matter of trying again
 
-	running atomic.Pointer[hls.Server] // nil while HLS is off
+	running atomic.Pointer[hls.Server] // the one that began last; nil before there is any
 	up      atomic.Pointer[map[string]bool]
 	outputs atomic.Pointer[map[string]config.Outputs]
 	jpegs   atomic.Pointer[map[string]still.Source]
