@@ -91,7 +91,7 @@ func runDaemon(ctx context.Context, c console, args []string) error {
 	at := files.options()
 	o.ConfigFile, o.ConfigDirs, o.VendorFiles = at.File, at.Dirs, at.Vendor
 	o.Version = version
-	log := slog.New(slog.NewTextHandler(c.err, nil))
+	log := slog.New(systemd.Log(slog.NewTextHandler(c.err, nil)))
 	boundMemory(log)
 	var err error
 	if o.Manager, err = systemd.New(); err != nil {
