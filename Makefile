@@ -23,10 +23,10 @@ silent = out=$$($(1)) && test -z "$$out" || { echo "$$out"; exit 1; }
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test deps deps-test race fuzz bench lint arm64 clean
+.PHONY: help run build test deps deps-test race fuzz bench lint arm64 deb deb-amd64 deb-arm64 package-test clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## build, then run a demo with two synthetic cameras
 	exec build/camrelay demo
@@ -72,6 +72,16 @@ bench: build deps-test ## Go benchmarks, then the whole process beside ffmpeg
 arm64: $(PLAYER) ## cross-build build/camrelay-arm64, which needs only glibc
 	@packaging/install-deps.sh arm64
 	packaging/crossbuild.sh arm64 '$(VERSION)' build/camrelay-arm64
+
+deb: deb-amd64 deb-arm64 ## build/camrelay_VERSION_ARCH.deb for amd64 and arm64, which need only glibc and systemd
+
+deb-amd64 deb-arm64: deb-%: $(PLAYER)
+	@packaging/install-deps.sh deb
+	packaging/mkdeb.sh $* '$(VERSION)'
+
+package-test: $(PLAYER) ## install, boot, upgrade and purge the package in a container without a network; as root
+	@packaging/install-deps.sh package-test
+	packaging/test/run.sh '$(VERSION)'
 
 clean: ## remove what was built and fetched
 	rm -rf build $(PLAYER) daemon/web/assets/hls.light.LICENSE.txt

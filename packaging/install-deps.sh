@@ -1,6 +1,7 @@
 #!/bin/bash
-# install-deps.sh build|test|arm64: installs the Debian packages that building,
-# testing or cross-building camrelay needs and that are missing, and says which.
+# install-deps.sh build|test|arm64|deb|package-test: installs the Debian packages
+# that building, testing, cross-building, packing camrelay or testing its package
+# needs and that are missing, and says which.
 # As root or by sudo. No service that comes with them is started.
 set -euo pipefail
 
@@ -10,6 +11,8 @@ test=(ffmpeg srt-tools nginx libnginx-mod-rtmp gstreamer1.0-tools gstreamer1.0-p
 	gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi glib-networking chromium iproute2
 	ansible-core python3-jsonschema python3-yaml prometheus systemd)
 arm64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libsrt-openssl-dev:arm64)
+deb=("${arm64[@]}" g++ libssl-dev debhelper lintian)
+package_test=("${deb[@]}" debootstrap zstd systemd systemd-container)
 
 say() { echo "install-deps: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -18,7 +21,9 @@ case ${1-} in
 build) want=("${build[@]}") ;;
 test) want=("${build[@]}" "${test[@]}") ;;
 arm64) want=("${build[@]}" "${arm64[@]}") ;;
-*) die "usage: install-deps.sh build|test|arm64" ;;
+deb) want=("${build[@]}" "${deb[@]}") ;;
+package-test) want=("${build[@]}" "${package_test[@]}") ;;
+*) die "usage: install-deps.sh build|test|arm64|deb|package-test" ;;
 esac
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed and not in PATH; Debian 12 has none: see https://go.dev/dl/"
@@ -50,7 +55,7 @@ if [ ! -e $policy ]; then
 	"${root[@]}" chmod 755 $policy
 fi
 
-if [ "$1" = arm64 ] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+if [[ "${want[*]}" = *:arm64* ]] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
 	say "adding the architecture arm64"
 	"${root[@]}" dpkg --add-architecture arm64
 	"${apt[@]}" update >&2

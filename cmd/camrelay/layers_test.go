@@ -91,6 +91,7 @@ var rooms = []room{
 
 	{"hal/...", "hal/...", "hardware knows nothing of media"},
 	{"systemd", "", "it speaks to systemd and to nobody else"},
+	{"packaging/...", "media media/testcam", "the test of the package brings a camera into a bare box"},
 }
 
 const (

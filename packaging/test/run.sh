@@ -1,0 +1,64 @@
+#!/bin/bash
+# run.sh VERSION: builds the package for this machine and tries it in a bare
+# Debian that has no network: installed by dpkg alone where no systemd runs, then
+# booted in a container (guest.sh). As root. CAMRELAY_DEB names a package that is
+# there already.
+set -euo pipefail
+
+version=$1
+cd "$(dirname "$0")/../.."
+[ "$(id -u)" -eq 0 ] || { echo "run: only root can boot a container" >&2; exit 1; }
+arch=$(dpkg --print-architecture)
+deb=${CAMRELAY_DEB-}
+if [ -z "$deb" ]; then
+	packaging/mkdeb.sh "$arch" "$version"
+	deb=$(find build -maxdepth 1 -name "camrelay_*_$arch.deb" -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+fi
+tree=${CAMRELAY_ROOT-/var/tmp/camrelay-root}/$arch.tar.zst
+mkdir -p "${tree%/*}"
+[ -e "$tree" ] || packaging/test/mkroot.sh "$arch" "$tree"
+
+work=$(mktemp -d)
+trap 'rm -rf --one-file-system "$work"' EXIT
+root=$work/root
+mkdir "$root"
+tar --numeric-owner -C "$root" -xf "$tree" -I zstd
+cp "$deb" "$root/root/v1.deb"
+cp packaging/test/guest.sh "$root/root/"
+CGO_ENABLED=0 go build -trimpath -o "$root/root/guest" ./packaging/test/guest
+
+# The second version is the same under a higher number.
+dpkg-deb -R "$deb" "$work/v2"
+sed -i -E 's/^Version: .*/&+1/' "$work/v2/DEBIAN/control"
+dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/v2" "$root/root/v2.deb" >/dev/null
+
+echo "# where no systemd runs"
+enter() {
+	unshare -n -m -p -f --mount-proc="$root/proc" timeout -s KILL 120 chroot "$root" /bin/sh -ec "$1" >"$work/log" 2>&1 ||
+		{ echo "not ok - $1"; cat "$work/log"; exit 1; }
+	echo "ok - $1"
+}
+enter 'dpkg -i /root/v1.deb && camrelay version && camrelay check'
+enter 'test -L /etc/systemd/system/multi-user.target.wants/camrelay.service && getent passwd camrelay'
+enter 'ldd /usr/bin/camrelay; ! ldd /usr/bin/camrelay | grep -vE "linux-vdso|libm.so|libc.so|ld-linux"'
+enter 'dpkg -i /root/v2.deb && dpkg -r camrelay && dpkg -i /root/v1.deb && ! test -L /etc/systemd/system/camrelay.service'
+enter 'dpkg -P camrelay && ! test -e /etc/camrelay && ! test -e /var/lib/camrelay'
+
+echo "# booted"
+unit=$root/etc/systemd/system/guest-test.service
+cat >"$unit" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/bin/bash -c "/bin/bash /root/guest.sh >/root/guest.log 2>&1"
+TimeoutStartSec=900
+ExecStopPost=/bin/systemctl poweroff --no-block
+UNIT
+mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+ln -sf ../guest-test.service "$root/etc/systemd/system/multi-user.target.wants/"
+# TERM, not KILL: a killed nspawn leaves the container's first process running.
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 30 1000 systemd-nspawn -q -D "$root" --register=no --keep-unit \
+	--private-network --console=pipe --boot </dev/null >"$work/console.log" 2>&1 || true
+cat "$root/root/guest.log" 2>/dev/null || cat "$work/console.log"
+grep -qE '^GUEST end [0-9]+ passed, 0 failed' "$root/root/guest.log"
