@@ -59,6 +59,7 @@ type daemon struct {
 	hooks    *hooks
 	watcher  *watch.Watcher
 	metrics  *metrics.Metrics
+	hangs    atomic.Bool          // something of it does, as the watchdog sees it
 	beat     atomic.Int64         // when run has begun its last round, since started
 	salt     [16]byte             // of the sums of secret files
 	applied  plan                 // the last one

@@ -84,7 +84,7 @@ func (p *pushes) figures(now time.Time) []metrics.Push {
 		protocol, _, _ := strings.Cut(e.URL, "://")
 		all = append(all, metrics.Push{
 			Name: e.Name, Camera: e.Camera, Protocol: protocol, State: string(e.State.Phase), OnBackup: e.OnBackup,
-			Bytes: e.Bytes, Frames: e.Units, Lost: e.Lost, LastSent: e.LastSent,
+			Bytes: e.Bytes, Frames: e.Units, Lost: e.Lost, LastSent: e.LastSent, RTT: e.RTT,
 			Failures: metrics.Failures(e.State.Failures), Panics: e.State.Panics,
 		})
 	}
@@ -130,9 +130,9 @@ func free(dir string) int64 {
 // matter of seconds.
 const stuck = 30 * time.Second
 
-// alive tells whether run goes round.
+// alive tells whether run goes round, and the service manager would be told so.
 func (d *daemon) alive() bool {
-	return time.Since(d.started)-time.Duration(d.beat.Load()) < stuck
+	return !d.hangs.Load() && time.Since(d.started)-time.Duration(d.beat.Load()) < stuck
 }
 
 // unready tells what of the daemon, not of its cameras, does not work.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"camrelay/daemon/health"
 	"camrelay/daemon/keepalive"
@@ -266,6 +267,13 @@ func TestStuck(t *testing.T) {
 	d := &daemon{}
 	if d.alive() { // started long ago, and no round since
 		t.Error("it lives")
+	}
+	d.started = time.Now()
+	if !d.alive() {
+		t.Error("it does not live at its start")
+	}
+	if d.hangs.Store(true); d.alive() {
+		t.Error("it lives while something hangs")
 	}
 }
 

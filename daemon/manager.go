@@ -97,6 +97,7 @@ func (d *daemon) report(now time.Time) {
 	}
 	d.sessions.Totals() // takes their lock
 	hung := strings.Join(v.stuck(slices.Concat(camerasPulses(cameras), d.pushes.pulses()), now), ", ")
+	d.hangs.Store(hung != "")
 	if hung != v.hung {
 		if v.hung = hung; hung != "" {
 			d.log.Error("internal error: something hangs, the watchdog is not told that all is well", "what", hung)

@@ -43,6 +43,7 @@ func (p *pushes) entry(m *push, now time.Time) api.Push {
 	for _, progress := range m.live {
 		c = c.plus(progress)
 		e.Bitrate += progress.Bitrate(now)
+		e.RTT = progress.RTT()
 		if _, _, _, last := progress.Counts(); last.After(m.sent) {
 			m.sent = last
 		}

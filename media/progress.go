@@ -13,6 +13,7 @@ type Progress struct {
 	begin              time.Time
 	seconds            [rateWindow + 1]second
 	active             func()
+	rtt                atomic.Pointer[func() time.Duration]
 }
 
 // rateWindow is the number of whole seconds over which a rate is taken.
@@ -57,6 +58,17 @@ func (p *Progress) Bitrate(now time.Time) float64 {
 		}
 	}
 	return float64(sum) * 8 / float64(min(rateWindow, max(1, n-1)))
+}
+
+// MeasureRTT makes RTT call f, from any goroutine, perhaps after the push has ended.
+func (p *Progress) MeasureRTT(f func() time.Duration) { p.rtt.Store(&f) }
+
+// RTT returns the round trip time to the peer's transport, 0 if it is not known.
+func (p *Progress) RTT() time.Duration {
+	if f := p.rtt.Load(); f != nil {
+		return (*f)()
+	}
+	return 0
 }
 
 // Counts returns the sums so far and the wall time of the last Sent, zero if none.

@@ -18,6 +18,13 @@ func TestProgressCounts(t *testing.T) {
 			time.Sleep(250 * time.Millisecond)
 		}
 		bytes, units, lost, last := p.Counts()
+		if p.RTT() != 0 {
+			t.Errorf("round trip time %v before it is measured", p.RTT())
+		}
+		p.MeasureRTT(func() time.Duration { return 7 * time.Millisecond })
+		if p.RTT() != 7*time.Millisecond {
+			t.Errorf("round trip time %v", p.RTT())
+		}
 		if bytes != 40_000 || units != 80 || lost != 40 || time.Since(last) != 250*time.Millisecond || moved != 40 {
 			t.Errorf("%d bytes, %d units, %d lost, last %v ago, moved %d", bytes, units, lost, time.Since(last), moved)
 		}

@@ -58,6 +58,7 @@ type Push struct {
 	Lost     uint64
 	Bitrate  float64 // bit/s over the last 5 s
 	LastSent time.Time
+	RTT      time.Duration // of the newest session, 0 if unknown
 
 	Enabled, Demand   bool
 	Comment, Platform string

@@ -314,6 +314,9 @@ func TestAStoppedServerEndsTheSession(t *testing.T) {
 	clip := mediatest.MakeClip(t, mediatest.H264AAC)
 	r := push(t, Spec{URL: "rtmp://" + server.address + "/live/key", Timeout: 2 * time.Second}, play(t, clip, false))
 	r.await(t)
+	if rtt := r.progress.RTT(); rtt <= 0 {
+		t.Errorf("round trip time %v", rtt)
+	}
 	if err := server.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"camrelay/media"
 	"camrelay/media/flv"
 	"camrelay/media/hub"
+	"camrelay/media/upstream"
 )
 
 // Run publishes s until ctx is done, the stream ends or the session fails, and
@@ -47,6 +48,7 @@ func Run(ctx context.Context, spec Spec, s *hub.Stream, p *media.Progress, log *
 		c, err := spec.open(ctx, t, needs(video, audio), p)
 		if err == nil {
 			log.Info("publishing", "remote", c.conn.RemoteAddr().String())
+			p.MeasureRTT(func() time.Duration { return upstream.RTT(c.conn) })
 			err = c.feed(ctx, spec, s, tracks, log)
 			_ = c.conn.Close()
 		}

@@ -128,6 +128,8 @@ func (x *push) run(ctx context.Context, p *media.Progress, log *slog.Logger) err
 		return err
 	}
 	log.Info("publishing", "remote", x.wire.RemoteAddr().String())
+	conn := x.wire.Conn
+	p.MeasureRTT(func() time.Duration { return upstream.RTT(conn) })
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)

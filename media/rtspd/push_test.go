@@ -203,6 +203,9 @@ func TestPushSendsTheCamerasPackets(t *testing.T) {
 			if bytes == 0 || packets == 0 || lost != 0 {
 				t.Errorf("%d bytes in %d packets sent, %d lost", bytes, packets, lost)
 			}
+			if rtt := x.progress.RTT(); rtt <= 0 {
+				t.Errorf("round trip time %v", rtt)
+			}
 			why := errors.New("enough")
 			x.stop(why)
 			if err := x.reason(t); !errors.Is(err, why) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
 	"camrelay/media"
 	"camrelay/media/hub"
@@ -49,6 +50,7 @@ func (c *Caller) Run(ctx context.Context, spec Spec, s *hub.Stream, p *media.Pro
 	defer release()
 	w := newSender(l, peer, spec.timeout(), p.Sent)
 	w.fresh = fresh
+	p.MeasureRTT(func() time.Duration { return time.Duration(w.rtt.Load()) })
 	err = ended(ctx, w.run(ctx, r))
 	log.Info("disconnected", "rtt", w.quality.rtt, "retransmitted", w.quality.retransmitted, "dropped", w.quality.dropped)
 	return err

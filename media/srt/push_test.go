@@ -348,6 +348,9 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	}
 	p := start(t, run, spec, cam.stream)
 	p.await()
+	if rtt := p.progress.RTT(); rtt <= 0 {
+		t.Errorf("round trip time %v", rtt)
+	}
 	p.stop(errStop)
 	_ = p.ends(giveUp)
 	if s := log.String(); strings.Contains(s, "secret") || !strings.Contains(s, "msg=disconnected rtt=") {

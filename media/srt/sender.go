@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"camrelay/media"
@@ -51,6 +52,7 @@ type sender struct {
 	report  func(bytes, units int, lost uint64) // of what the peer has acknowledged since the last time
 	cutter  cutter
 	quality quality
+	rtt     atomic.Int64 // of quality, for others
 
 	begun   bool
 	skip    bool          // until the next key frame that will do
@@ -229,6 +231,7 @@ func (w *sender) check(now time.Time) error {
 	w.queued = queued
 	w.lost += uint64(q.dropped - w.quality.dropped)
 	w.quality = q
+	w.rtt.Store(int64(q.rtt))
 	w.limit = max(q.latency*3/4, backlog)
 	acked := w.written - queued - q.dropped
 	if acked > w.acked || w.written == w.mark && queued == 0 {

@@ -122,6 +122,26 @@ func TCP(conn net.Conn) *net.TCPConn {
 	return tcp
 }
 
+// RTT returns the round trip time of the connection as the kernel measures it, 0
+// if it is not known.
+func RTT(conn net.Conn) time.Duration {
+	tcp := TCP(conn)
+	if tcp == nil {
+		return 0
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	var rtt time.Duration
+	_ = raw.Control(func(fd uintptr) { // its error is that the connection is closed
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			rtt = time.Duration(info.Rtt) * time.Microsecond
+		}
+	})
+	return rtt
+}
+
 // Unsent returns the bytes that the kernel has not sent yet, because the window
 // of the other side or of the network is shut.
 func Unsent(conn net.Conn) int {
