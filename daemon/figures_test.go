@@ -38,7 +38,10 @@ func TestWordsOfMetricsAreThoseOfTheRooms(t *testing.T) {
 		what       string
 		shown, are []string
 	}{
-		{"cameras' states", metrics.CameraStates(), append(text(relay.StateWarm, relay.StateDegraded, relay.StateStalled), phases...)},
+		{
+			"cameras' states", metrics.CameraStates(),
+			append(text(relay.StateWarm, relay.StateDegraded, relay.StateStalled), phases...),
+		},
 		{"pushes' states", metrics.PushStates(), append(text(supervise.Active), phases...)},
 		{"conditions", metrics.CameraConditions(), text(health.Offline, health.Stalled, health.FrozenStamps,
 			health.NoKeyFrame, health.MissingVideo, health.MissingAudio)},
@@ -243,7 +246,8 @@ func TestHealthAndReadiness(t *testing.T) {
 	if code, _ := s.tcp(t, "metrics", "/v1/status"); code != http.StatusNotFound {
 		t.Errorf("the API is served at the port of metrics: status %d", code)
 	}
-	bad := strings.Replace(string(good), `rtsp: {listen: "127.0.0.1:0"}`, fmt.Sprintf("rtsp: {listen: %q}", taken.Addr()), 1)
+	bad := strings.Replace(string(good), `rtsp: {listen: "127.0.0.1:0"}`,
+		fmt.Sprintf("rtsp: {listen: %q}", taken.Addr()), 1)
 	if err := os.WriteFile(s.opts.ConfigFile, []byte(bad), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,8 @@ func collect[T any](out chan<- prometheus.Metric, all []described[T], thing *T, 
 			continue
 		}
 		for n, value := range f.values {
-			out <- prometheus.MustNewConstMetric(f.desc, f.kind(), f.of(thing, n), append(labels[:len(labels):len(labels)], value)...)
+			with := append(labels[:len(labels):len(labels)], value)
+			out <- prometheus.MustNewConstMetric(f.desc, f.kind(), f.of(thing, n), with...)
 		}
 	}
 }

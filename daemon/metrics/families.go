@@ -47,7 +47,10 @@ const notYet = " 0 if none has yet."
 func cameraFamilies() []family[Camera] {
 	states, conditions := CameraStates(), CameraConditions()
 	return []family[Camera]{
-		{name: "up", help: "Whether media arrives from the camera.", of: func(c *Camera, _ int) float64 { return truth(c.Up) }},
+		{
+			name: "up", help: "Whether media arrives from the camera.",
+			of: func(c *Camera, _ int) float64 { return truth(c.Up) },
+		},
 		{
 			name: "warm", help: "Whether a viewer would have a picture at once: key frames keep arriving on every track.",
 			of: func(c *Camera, _ int) float64 { return truth(c.Warm) },

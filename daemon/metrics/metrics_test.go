@@ -173,7 +173,8 @@ func TestReloadIsSuccessful(t *testing.T) {
 			want = 1
 		}
 		m := New("", func() Snapshot { return Snapshot{Config: Config{State: state}} })
-		if line := fmt.Sprintf("camrelay_config_last_reload_successful %d", want); !slices.Contains(shown(scrape(t, m)), line) {
+		line := fmt.Sprintf("camrelay_config_last_reload_successful %d", want)
+		if !slices.Contains(shown(scrape(t, m)), line) {
 			t.Errorf("%s: there is no %s", state, line)
 		}
 	}
