@@ -19,7 +19,7 @@ import (
 func (d *daemon) figures() metrics.Snapshot {
 	now, plan := time.Now(), d.current.Load()
 	s := metrics.Snapshot{
-		Pushes: d.pushes.figures(now), Hooks: d.hooks.figures(), Keepalives: make(map[string]int),
+		Pushes: d.pushes.figures(), Hooks: d.hooks.figures(), Keepalives: make(map[string]int),
 		Viewers: make(map[string]int), Config: configFigures(d),
 		Memory: metrics.Memory{Budget: plan.servers.hls.budget, Free: free(d.opts.RuntimeDir)},
 	}
@@ -78,7 +78,7 @@ func hlsFigures(st hls.Status) metrics.HLS {
 }
 
 // figures returns the pushes by name, for the metrics.
-func (p *pushes) figures(now time.Time) []metrics.Push {
+func (p *pushes) figures() []metrics.Push {
 	var all []metrics.Push
 	for _, e := range p.list() {
 		protocol, _, _ := strings.Cut(e.URL, "://")

@@ -101,7 +101,7 @@ func collect[T any](out chan<- prometheus.Metric, all []described[T], thing *T, 
 			continue
 		}
 		for n, value := range f.values {
-			with := append(labels[:len(labels):len(labels)], value)
+			with := append(slices.Clip(labels), value)
 			out <- prometheus.MustNewConstMetric(f.desc, f.kind(), f.of(thing, n), with...)
 		}
 	}
