@@ -14,6 +14,7 @@ fi
 debootstrap --arch="$arch" --variant=minbase \
 	--include=systemd,systemd-sysv,dbus,udev,iproute2,procps bookworm "$root" >"${out%.tar.zst}.log" 2>&1 ||
 	{ tail -5 "${out%.tar.zst}.log" >&2; exit 1; }
+chmod 755 "$root"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 tar --numeric-owner -C "$root" -cf - . | zstd -q -3 -T0 -f -o "$out.part"
 mv "$out.part" "$out"

@@ -23,6 +23,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 mkdir "$root"
 tar --numeric-owner -C "$root" -xf "$tree" -I zstd
+chmod 755 "$root"
 cp "$deb" "$root/root/v1.deb"
 cp packaging/test/guest.sh "$root/root/"
 CGO_ENABLED=0 go build -trimpath -o "$root/root/guest" ./packaging/test/guest
