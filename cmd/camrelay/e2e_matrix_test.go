@@ -57,6 +57,7 @@ func matrixRows() []matrixRow {
 		{"RTSP UDP", rtspRow("udp"), sent},
 		{"HLS index.m3u8", httpRow("/index.m3u8"), made},
 		{"HLS hls.m3u8", httpRow("/hls.m3u8"), made},
+		{"HLS ts.m3u8", httpRow("/ts.m3u8"), made},
 		{"DASH", httpRow("/manifest.mpd"), made},
 		{"HTTP-TS", httpRow("/mpegts"), made},
 		{"HTTP-FLV", flvRow, flv},

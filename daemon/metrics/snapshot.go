@@ -88,7 +88,7 @@ type Memory struct{ Budget, Free int64 } // bytes
 
 // Protocols are the values of the label protocol of viewers.
 func Protocols() []string {
-	return []string{"rtsp", "hls", "dash", "rtmp", "srt", "mpegts", "flv", "still", other}
+	return []string{"rtsp", "hls", "dash", "rtmp", "srt", "ts", "flv", "still", other}
 }
 
 const other = "other"

@@ -36,7 +36,7 @@ func Statuses() []string {
 
 // Protocols returns the names of protocols that sessions have.
 func Protocols() []string {
-	return []string{"RTSP", "HLS", "DASH", "TS", "FLV", "RTMP", "SRT", "KEEPALIVE"}
+	return []string{"RTSP", "HLS", "DASH", "TS", "FLV", "RTMP", "SRT", "STILL", "KEEPALIVE"}
 }
 
 // Kinds returns the kinds of session.

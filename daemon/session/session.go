@@ -149,6 +149,8 @@ func ProtocolOf(name string) string {
 		return "RTSP"
 	case "RTMPS":
 		return "RTMP"
+	case "MPEGTS":
+		return "TS"
 	default:
 		return p
 	}
