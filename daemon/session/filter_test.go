@@ -137,7 +137,7 @@ func TestF13_IDsOfNobodyAreReported(t *testing.T) {
 // TestProtocolsAreNamedAsTheyAreListed holds what sessions are shown as against
 // what may be asked for.
 func TestProtocolsAreNamedAsTheyAreListed(t *testing.T) {
-	for _, asked := range []string{"rtsp", "rtsps", "hls", "dash", "mpegts", "flv", "rtmp", "rtmps", "srt", "still", "keepalive"} {
+	for asked := range strings.FieldsSeq("rtsp rtsps hls dash mpegts flv rtmp rtmps srt still keepalive") {
 		if name := ProtocolOf(asked); !slices.Contains(Protocols(), name) {
 			t.Errorf("a session of %s is one of %s, which no filter finds", asked, name)
 		}
