@@ -151,7 +151,7 @@ func (p *pushes) besidePrimary(ctx context.Context, m *push, to targetSpec, s *h
 			log.Info("the primary target does not work yet", "err", err)
 		case err := <-done: // a trial may last for ever: that of a primary which waits to be called
 			giveUp(errTrial)
-			_ = <-trial // it was we who ended it
+			log.Info("the primary target is not tried any longer", "err", <-trial)
 			return err
 		case <-works:
 			defer giveUp(nil)
