@@ -10,7 +10,7 @@ func TestDoubts(t *testing.T) {
 	var many strings.Builder
 	many.WriteString(oneCamera)
 	for i := range 200 {
-		many.WriteString(fmt.Sprintf("  c%d: {url: rtsp://c%d/}\n", i, i))
+		fmt.Fprintf(&many, "  c%d: {url: rtsp://c%d/}\n", i, i)
 	}
 	for _, row := range []struct {
 		name, text string
