@@ -131,7 +131,11 @@ const mountEnv = "CAMRELAY_TEST_MOUNTS"
 func TestBindMounts(t *testing.T) {
 	if os.Getenv(mountEnv) == "" {
 		t.Parallel()
-		cmd := exec.Command("unshare", "--mount", "--map-root-user", os.Args[0], "-test.run=^TestBindMounts$", "-test.v")
+		args := []string{"--mount", os.Args[0], "-test.run=^TestBindMounts$", "-test.v"}
+		if os.Geteuid() != 0 {
+			args = append([]string{"--map-root-user"}, args...)
+		}
+		cmd := exec.Command("unshare", args...)
 		cmd.Env = append(os.Environ(), mountEnv+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
