@@ -54,8 +54,10 @@ lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated i
 	@echo go fix -diff; $(call silent,$(GO) fix -diff ./...)
 
 race: deps ## all tests with the race detector, in random order; those of the whole daemon alone
-	$(GO) test -race -shuffle=on -timeout 25m $$($(GO) list ./... | grep -v /cmd/)
-	$(GO) test -race -shuffle=on -timeout 25m ./cmd/...
+	@rc=0; rooms=$$($(GO) list ./... | grep -v /cmd/); \
+	$(GO) test -race -shuffle=on -timeout 25m $$rooms || rc=1; \
+	$(GO) test -race -shuffle=on -timeout 25m ./cmd/... || rc=1; \
+	exit $$rc
 
 fuzz: deps ## each fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -97,7 +97,9 @@ func (v *view) pass(ctx context.Context, stream *hub.Stream) (err error) {
 	defer media.Contain(&err)
 	for stream.Units.AwaitReader(ctx) == nil {
 		w := &weaver{v: v, stream: stream}
-		w.run(ctx)
+		if w.run(ctx) {
+			break
+		}
 	}
 	return nil
 }

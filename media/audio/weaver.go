@@ -41,8 +41,9 @@ type weaver struct {
 	out     []*media.Unit
 }
 
-// run passes units on until ctx is done or the view has no readers.
-func (w *weaver) run(ctx context.Context) {
+// run passes units on until the view has no readers, or ctx is done or the
+// stream has ended: then nothing is left to begin with anew.
+func (w *weaver) run(ctx context.Context) (ended bool) {
 	units := w.v.parent.Units.Reader("audio", hub.LastStart)
 	defer units.Close()
 	units.Relax()
@@ -70,8 +71,11 @@ func (w *weaver) run(ctx context.Context) {
 		clear(batch)
 		clear(w.out)
 		w.out = w.out[:0]
-		if err != nil && len(batch) == 0 || w.stream.Units.Retire() {
-			return
+		if err != nil && len(batch) == 0 {
+			return true
+		}
+		if w.stream.Units.Retire() {
+			return false
 		}
 	}
 }
@@ -110,7 +114,7 @@ func (w *weaver) transcoder() {
 	switch {
 	case !wanted:
 		w.giveUp()
-	case w.frames == nil && !time.Now().Before(w.again):
+	case w.frames == nil && !time.Now().Before(w.again) && !w.v.parent.Closed():
 		w.log, w.release = hub.Derive(w.v.parent, recipe(w.v.parent, w.v.mode.Stereo, w.v.open))
 		w.frames = w.log.Reader("audio", hub.Settled)
 		w.frames.Relax()
