@@ -209,8 +209,7 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
-	expect(t, told, "READY=1", "STATUS=0/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1",
-		"STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
+	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
 	write("nonsense: 1\n")
 	expect(t, told, "STATUS=1/1 cameras warm, 0/1 pushes up, config #1, the edit after it is rejected", "WATCHDOG=1")
 	write(string(text) + "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n")
