@@ -224,8 +224,8 @@ func TestPrometheus(t *testing.T) {
 	if len(failed) > 0 {
 		t.Errorf("%d viewers were not served: %v", len(failed), failed[0])
 	}
-	p.await(`sum(camrelay_viewer_sessions_total{protocol=~"mpegts|hls"})`, float64(viewers))
-	p.await(`sum(camrelay_viewer_sessions_ended_total{protocol="mpegts"})`, float64(viewers/2))
+	p.await(`sum(camrelay_viewer_sessions_total{protocol=~"ts|hls"})`, float64(viewers))
+	p.await(`sum(camrelay_viewer_sessions_ended_total{protocol="ts"})`, float64(viewers/2))
 	p.await(`sum(camrelay_push_state{push="up",state=~"active|idle|stopped"})`, 0)
 	p.rulesAreWell()
 	if after := p.series(); after != before {
