@@ -157,6 +157,7 @@ func TestO4_O5_TheSnapshot(t *testing.T) {
 }
 
 func TestO4_O6_O10_TheCameraIsWaitedFor(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := startPushSite(t, "")
 	s.awaitPush("up", "active")
 	s.calls(t, 1)

@@ -18,10 +18,8 @@ const uplinks = 16
 // than four connect in a second, the most important first but for the one that
 // has found it, and no viewer notices.
 func TestO4_TheUplinkReturns(t *testing.T) {
-	outage := 40 * time.Second
-	if soaking() {
-		outage = 5 * time.Minute
-	}
+	t.Parallel() // it waits most of the time
+	outage := howLong(t, 40*time.Second)
 	line := newLine(t)
 	cam, sink := startFakeCam(t), startRTMPSink(t)
 	var taps [uplinks]*tap
