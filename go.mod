@@ -11,7 +11,6 @@ require (
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/gen2brain/aac-go v0.0.0-20230119102159-ef1e76509d21
 	github.com/goccy/go-yaml v1.19.2
-	github.com/google/renameio/v2 v2.0.0
 	github.com/google/uuid v1.6.0
 	github.com/haivision/srtgo v0.0.0-20230627061225-a70d53fcd618
 	github.com/pion/rtcp v1.2.15

@@ -42,7 +42,7 @@ var rooms = []room{
 		"daemon/relay", "daemon/session daemon/supervise daemon/health daemon/auth media media/hub",
 		"the broker starts paths, registers sessions and authorises; servers come to it",
 	},
-	{"daemon/keepalive", "media media/hub", daemonHeight},
+	{"daemon/keepalive", "daemon/durable media media/hub", "leases outlive power cuts"},
 	{"daemon/metrics", "media media/hub", daemonHeight},
 	{"daemon/web", "media media/hub", daemonHeight},
 	{"daemon/health", "media", daemonHeight},
@@ -129,7 +129,6 @@ var doors = []door{
 	{"github.com/fsnotify/fsnotify", "daemon/watch", "", "one room watches files"},
 	{"github.com/prometheus/client_golang", "daemon/metrics", "", "one room knows who asks for the figures"},
 	{"github.com/goccy/go-yaml", "daemon/config", "", "one room reads the file"},
-	{"github.com/google/renameio/v2", "daemon daemon/keepalive media/hls", "", "state is written by few"},
 	{"github.com/google/uuid", "daemon/session daemon/keepalive", "", "sessions and leases are named where they are made"},
 	{"github.com/coreos/go-systemd/v22", "systemd hal/...", "", "systemd is spoken to in one room"},
 	{

@@ -17,6 +17,7 @@ import (
 type disk interface {
 	create(name string) (file, error) // mode 0600; one that is there is emptied
 	rename(from, to string) error
+	remove(name string) error
 	sync() error // makes creating and renaming last
 }
 
@@ -31,13 +32,17 @@ const suffix = ".tmp"
 
 // Replace writes data to the file name in dir, which is made if it is not
 // there. Only the user of this process can read it. A file of before is not
-// touched unless all has been written.
+// touched unless all has been written; what was not written whole takes no room.
 func Replace(dir, name string, data []byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	return replace(directory(dir), name, data)
 }
+
+// Clear removes what a process has left that was killed in Replace. The next
+// Replace of that file would too.
+func Clear(dir, name string) { _ = directory(dir).remove(name + suffix) } // mostly there is nothing
 
 func replace(d disk, name string, data []byte) error {
 	f, err := d.create(name + suffix)
@@ -49,6 +54,7 @@ func replace(d disk, name string, data []byte) error {
 		err = f.Sync() // else the name may last and the text not
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
+		_ = d.remove(name + suffix) // the next one empties it otherwise
 		return err
 	}
 	if err := d.rename(name+suffix, name); err != nil {
@@ -70,6 +76,8 @@ func (d directory) create(name string) (file, error) {
 func (d directory) rename(from, to string) error {
 	return os.Rename(filepath.Join(string(d), from), filepath.Join(string(d), to))
 }
+
+func (d directory) remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
 
 func (d directory) sync() error {
 	f, err := os.Open(string(d))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -67,6 +68,13 @@ func (m *model) rename(from, to string) error {
 	return m.op(func() {
 		m.entries[to] = m.entries[from]
 		delete(m.entries, from)
+		m.pending = append(m.pending, maps.Clone(m.entries))
+	})
+}
+
+func (m *model) remove(name string) error {
+	return m.op(func() {
+		delete(m.entries, name)
 		m.pending = append(m.pending, maps.Clone(m.entries))
 	})
 }
@@ -164,6 +172,51 @@ func TestFailures(t *testing.T) {
 		}
 		if got := string(m.entries["f"].written); n < 5 && got != "the one before" {
 			t.Errorf("operation %d fails, and it has become %q", n, got)
+		}
+	}
+}
+
+// small is a directory on a disk that has room for so many bytes.
+type small struct {
+	directory
+	room int
+}
+
+func (s small) create(name string) (file, error) {
+	f, err := s.directory.create(name)
+	return smallFile{f, s.room}, err
+}
+
+type smallFile struct {
+	file
+	room int
+}
+
+func (f smallFile) Write(b []byte) (int, error) {
+	if len(b) <= f.room {
+		return f.file.Write(b)
+	}
+	n, err := f.file.Write(b[:f.room])
+	return n, errors.Join(err, syscall.ENOSPC)
+}
+
+// TestAFullDisk writes as much as there is room for: what was there stays, and
+// the rest of the room is given back.
+func TestAFullDisk(t *testing.T) {
+	for _, room := range []int{0, 1, 100} {
+		dir := t.TempDir()
+		if err := Replace(dir, "f", []byte("the one before")); err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(small{directory(dir), room}, "f", make([]byte, 200)); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%d bytes left: %v", room, err)
+		}
+		all, err := os.ReadDir(dir)
+		if err != nil || len(all) != 1 {
+			t.Errorf("%d bytes left: there is %v, %v", room, all, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != "the one before" {
+			t.Errorf("%d bytes left: it has become %q, %v", room, got, err)
 		}
 	}
 }

@@ -1,15 +1,12 @@
 package keepalive
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 
-	"github.com/google/renameio/v2"
+	"camrelay/daemon/durable"
 )
 
 // fileName is the name of the state file.
@@ -24,20 +21,15 @@ type store interface {
 
 // disk is the store in a directory.
 type disk struct {
-	dir string
-	via func(io.Writer) io.Writer // nil: bytes are written as they are
+	dir     string
+	replace func(dir, name string, b []byte) error // durable.Replace
 }
 
 func (d *disk) path() string { return filepath.Join(d.dir, fileName) }
 
 // read also clears away what an earlier process has left half written.
 func (d *disk) read() ([]byte, error) {
-	names, _ := os.ReadDir(d.dir) // what cannot be listed cannot be opened, or is in nobody's way
-	for _, e := range names {
-		if strings.HasPrefix(e.Name(), "."+fileName) {
-			_ = os.Remove(filepath.Join(d.dir, e.Name()))
-		}
-	}
+	durable.Clear(d.dir, fileName)
 	f, err := os.Open(d.path())
 	if err != nil {
 		return nil, err
@@ -49,36 +41,8 @@ func (d *disk) read() ([]byte, error) {
 // write replaces the file in one step, and returns once a power cut would not
 // bring back the one before.
 func (d *disk) write(b []byte) error {
-	if err := os.MkdirAll(d.dir, 0o755); err != nil {
-		return fmt.Errorf("cannot make the state directory: %w", err)
-	}
-	f, err := renameio.NewPendingFile(d.path(), renameio.WithTempDir(d.dir), renameio.WithPermissions(0o600))
-	if err != nil {
+	if err := d.replace(d.dir, fileName, b); err != nil {
 		return fmt.Errorf("cannot write the state file: %w", err)
-	}
-	defer f.Cleanup() //nolint:errcheck // the next start clears away what is left
-	var w io.Writer = f
-	if d.via != nil {
-		w = d.via(f)
-	}
-	if _, err := w.Write(b); err != nil {
-		return fmt.Errorf("cannot write the state file: %w", err)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("cannot replace the state file: %w", err)
-	}
-	return d.sync()
-}
-
-// sync makes the renaming durable, where the file system can.
-func (d *disk) sync() error {
-	dir, err := os.Open(d.dir)
-	if err != nil {
-		return fmt.Errorf("cannot open the state directory: %w", err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
-		return fmt.Errorf("cannot write the state directory: %w", err)
 	}
 	return nil
 }

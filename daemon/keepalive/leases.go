@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"camrelay/daemon/durable"
 )
 
 // Why a lease waits that no camera keeps waiting.
@@ -64,7 +66,7 @@ func New(cfg Config, log *slog.Logger) *Leases {
 		changed: make(chan struct{}), watches: make(map[string]watch), saving: saving{tried: make(chan struct{})},
 	}
 	if cfg.Dir != "" {
-		k.store = &disk{dir: cfg.Dir}
+		k.store = &disk{cfg.Dir, durable.Replace}
 	}
 	return k
 }
