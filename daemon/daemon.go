@@ -98,7 +98,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		log.Error("the SRT library has known holes, update it", "err", err)
 	}
 	d.terminate.Store(&config.Terminate{})
-	rand.Read(d.salt[:]) //nolint:errcheck // it never fails
+	rand.Read(d.salt[:]) // it never fails
 	d.watcher = watch.New(log, d.places()...)
 	d.relay = relay.New(relay.Config{
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,

@@ -50,7 +50,7 @@ type sealed struct {
 func readLastGood(dir string) (*lastGood, error) {
 	f, err := os.Open(filepath.Join(dir, lastGoodFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil //nolint:nilnil // there is nothing on a box's first start
+		return nil, nil // there is nothing on a box's first start
 	}
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func rank(codec string) int {
 
 // What ffmpeg says.
 //
-//nolint:gochecknoglobals // regular expressions
+// regular expressions
 var (
 	serverError = regexp.MustCompile(`Server error: (.+)`)
 	complaints  = regexp.MustCompile(`\[(?:error|fatal)\].*`)

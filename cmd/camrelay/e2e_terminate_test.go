@@ -278,7 +278,7 @@ func (f *rowsF) f13(t *testing.T) {
 
 func (f *rowsF) f14(t *testing.T) {
 	v, before := f.viewer(t, "cam1"), f.totals()
-	const typo = `"nmae"` //nolint:misspell // it is the row's
+	const typo = `"nmae"`
 	if got := f.terminate(`{` + typo + `:"cam1"}`).want(http.StatusBadRequest).str("error"); !strings.Contains(got, typo) {
 		t.Errorf("%q does not name the field", got)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // version is stamped by the linker.
-var version = "0.0.0-dev" //nolint:gochecknoglobals // written once, by -ldflags -X
+var version = "0.0.0-dev" // written once, by -ldflags -X
 
 // Exit codes, stable for scripts.
 const (

@@ -62,7 +62,7 @@ func newFollowed(t *testing.T, rules auth.Rules) *followed {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(f.wire) }()
 	t.Cleanup(func() {
-		srv.Close() //nolint:errcheck // the connections may be gone
+		srv.Close() // the connections may be gone
 		<-served
 	})
 	return f

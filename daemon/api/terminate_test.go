@@ -42,7 +42,7 @@ func TestF14_OrdersAreReadStrictly(t *testing.T) {
 			`"kind":"push","protocol":"srt","all":false,"dryRun":true,"holdOff":"90s"}`, ""},
 		{"snake case", `{"name":"c","dry_run":true,"hold_off":90}`, ""},
 		{"no body", ``, ""},
-		{"a typo in a field", `{"nmae":"cam1"}`, `"nmae"`}, //nolint:misspell // it is the row's
+		{"a typo in a field", `{"nmae":"cam1"}`, `"nmae"`},
 		{"a field in another case", `{"Name":"cam1"}`, `"Name"`},
 		{"a field twice", `{"name":"cam1","name":"cam2"}`, "twice"},
 		{"a field by both its names", `{"name":"c","dryRun":false,"dry_run":true}`, "twice"},

@@ -44,7 +44,7 @@ type hash struct {
 // Hash returns the PHC string of a password's argon2id hash with a new salt.
 func Hash(password string) string {
 	salt := make([]byte, saltLen)
-	rand.Read(salt) //nolint:errcheck // it never fails
+	rand.Read(salt) // it never fails
 	h := hash{memory: memory, passes: passes, lanes: lanes, salt: salt, sum: make([]byte, sumLen)}
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
@@ -54,7 +54,7 @@ func Hash(password string) string {
 // NewToken returns a new token and the SHA-256 of it that a file holds.
 func NewToken() (token, sum string) {
 	raw := make([]byte, 32)
-	rand.Read(raw) //nolint:errcheck // it never fails
+	rand.Read(raw) // it never fails
 	token = base64.RawURLEncoding.EncodeToString(raw)
 	s := sha256.Sum256([]byte(token))
 	return token, hex.EncodeToString(s[:])

@@ -79,13 +79,13 @@ func TestHealthIsTruthful(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t)
-				s.pulls.Go(func() { _ = s.relay.Run(s.ctx) })
+				s.run(func(ctx context.Context) { _ = s.relay.Run(ctx) })
 				warm := onDemand
 				warm.Warm = true
 				p := s.relay.Put("gate", warm)
 				var through atomic.Pointer[lens]
 				through.Store(new(allWell))
-				s.pulls.Go(func() { _ = p.Pull(s.ctx, supervise.Policy{}, shoot(p, &through)) })
+				s.run(func(ctx context.Context) { _ = p.Pull(ctx, supervise.Policy{}, shoot(p, &through)) })
 				settle := func(d time.Duration) Health {
 					time.Sleep(d)
 					synctest.Wait()

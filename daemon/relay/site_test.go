@@ -27,8 +27,7 @@ type site struct {
 	asked  atomic.Int32 // how often a hook was
 	lookup func(ctx context.Context, req hub.Request) (Decision, error)
 	idle   func(ctx context.Context, idle Idle) (bool, error)
-	pulls  sync.WaitGroup
-	ctx    context.Context //nolint:containedctx // of the pulls, ends with the test
+	run    func(f func(ctx context.Context)) // in a goroutine that ends with the test
 
 	mu      sync.Mutex // guards what follows
 	events  []Event
@@ -47,11 +46,12 @@ func newSite(t *testing.T) *site {
 	s.relay = New(Config{
 		Sessions: session.NewRegistry(nil), Access: access, Hooks: s, Sources: s, Observe: s.observe,
 	}, slog.New(slog.DiscardHandler))
-	var cancel context.CancelFunc
-	s.ctx, cancel = context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	s.run = func(f func(ctx context.Context)) { running.Go(func() { f(ctx) }) }
 	t.Cleanup(func() {
 		cancel()
-		s.pulls.Wait()
+		running.Wait()
 		for _, p := range s.relay.Paths() {
 			s.relay.Drop(p.Name())
 		}
@@ -62,8 +62,8 @@ func newSite(t *testing.T) *site {
 // add makes a path and pulls it.
 func (s *site) add(name string, policy Policy) *Path {
 	p := s.relay.Put(name, policy)
-	s.pulls.Go(func() {
-		if err := p.Pull(s.ctx, supervise.Policy{}, s.camera(p)); errors.Is(err, ErrExpired) {
+	s.run(func(ctx context.Context) {
+		if err := p.Pull(ctx, supervise.Policy{}, s.camera(p)); errors.Is(err, ErrExpired) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.expired = append(s.expired, name)

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -25,7 +26,7 @@ func TestWhatWasRaisedIsCleared(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t)
-				s.pulls.Go(func() { _ = s.relay.Run(s.ctx) })
+				s.run(func(ctx context.Context) { _ = s.relay.Run(ctx) })
 				s.fail(media.Fail(media.ClassRefused, errors.New("connection refused")))
 				p := s.add("gate", s.policy)
 				release := p.Claim(Claim{Kind: ClaimKeepalive, By: "bob", Starts: true, Holds: true})

@@ -148,14 +148,14 @@ func TestA403NeedsNoBody(t *testing.T) {
 		{"one that breaks off", hijack("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n{")},
 		{"one that never comes", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
-			http.NewResponseController(w).Flush() //nolint:errcheck // the client may be gone
+			http.NewResponseController(w).Flush() // the client may be gone
 			hang(w, r)
 		}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				io.Copy(io.Discard, r.Body) //nolint:errcheck // the client may be gone
+				io.Copy(io.Discard, r.Body) // the client may be gone
 				row.hook(w, r)
 			}))
 			t.Cleanup(srv.Close)

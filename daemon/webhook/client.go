@@ -160,7 +160,7 @@ func (c *Client) post(ctx context.Context, suffix string, body []byte) (Reply, e
 	if err != nil {
 		return Reply{}, err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was only read
+	defer res.Body.Close() // it was only read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err == nil && len(answer) > maxAnswer {
 		answer, err = answer[:maxAnswer], errTooLong

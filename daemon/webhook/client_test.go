@@ -61,7 +61,7 @@ func hijack(raw string) handle {
 		if err != nil {
 			return // the test sees no answer
 		}
-		io.WriteString(conn, raw) //nolint:errcheck // the client may be gone
+		io.WriteString(conn, raw) // the client may be gone
 		conn.Close()
 	}
 }
@@ -75,8 +75,8 @@ func drip(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case <-tick.C:
-			io.WriteString(w, " ")                //nolint:errcheck // the client may be gone
-			http.NewResponseController(w).Flush() //nolint:errcheck // the client may be gone
+			io.WriteString(w, " ")                // the client may be gone
+			http.NewResponseController(w).Flush() // the client may be gone
 		case <-r.Context().Done():
 			return
 		}
@@ -86,7 +86,7 @@ func drip(w http.ResponseWriter, r *http.Request) {
 func answer(code int, body string) handle {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)
-		io.WriteString(w, body) //nolint:errcheck // the client may be gone
+		io.WriteString(w, body) // the client may be gone
 	}
 }
 
@@ -126,7 +126,7 @@ func TestAskOfAFaultyHookDecidesNothing(t *testing.T) {
 			var calls atomic.Int32
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				calls.Add(1)
-				io.Copy(io.Discard, r.Body) //nolint:errcheck // the client may be gone
+				io.Copy(io.Discard, r.Body) // the client may be gone
 				row.hook(w, r)
 			}))
 			t.Cleanup(srv.Close)
@@ -151,7 +151,7 @@ func TestAskOfAFaultyHookDecidesNothing(t *testing.T) {
 }
 
 func TestHookThatIsDown(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it is closed at once
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestStatusTellsOutageAndRecovery(t *testing.T) {
 	c := newClient(t, Spec{URL: srv.URL})
 	for _, n := range []int32{200, 500, 500, 200} {
 		code.Store(n)
-		c.Ask(t.Context(), 0, quiet) //nolint:errcheck // the status tells
+		c.Ask(t.Context(), 0, quiet) // the status tells
 		if degraded := c.Status().DegradedSince != nil; degraded != (n == 500) {
 			t.Errorf("after %d degraded: %v", n, degraded)
 		}

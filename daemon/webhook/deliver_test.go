@@ -148,7 +148,7 @@ func TestOldestEventsAreDroppedAndCounted(t *testing.T) {
 		if st := c.Status(); st.Dropped != n-held || st.Delivered != held {
 			t.Errorf("status %+v, want %d dropped", st, n-held)
 		}
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 	})
 }
 
@@ -234,7 +234,7 @@ func TestOneRefusedEventHoldsUpNoOthers(t *testing.T) {
 			if st := c.Status(); st.Dropped != 1 || st.DegradedSince != nil {
 				t.Errorf("%d: status %+v", code, st)
 			}
-			stop() //nolint:errcheck // it is context.Canceled
+			stop() // it is context.Canceled
 		})
 	}
 }

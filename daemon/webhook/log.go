@@ -42,7 +42,7 @@ type Log struct {
 // other log has.
 func NewLog() *Log {
 	var b [6]byte
-	rand.Read(b[:]) //nolint:errcheck // it never fails
+	rand.Read(b[:]) // it never fails
 	return &Log{
 		boot: hex.EncodeToString(b[:]), next: 1, changed: make(chan struct{}), queues: make(map[*Queue]struct{}),
 	}

@@ -31,7 +31,7 @@ func TestWhatAHookDoesNotWantDisplacesNothing(t *testing.T) {
 		if st := c.Status(); st.Dropped != 0 {
 			t.Errorf("%d counted as dropped", st.Dropped)
 		}
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 	})
 }
 
@@ -49,7 +49,7 @@ func TestAnEditLosesNothing(t *testing.T) {
 		before.set(true)
 		fill(l, 4, 3)
 		pass(time.Minute)
-		stop()        //nolint:errcheck // it is context.Canceled
+		stop()        // it is context.Canceled
 		fill(l, 7, 2) // while nobody delivers
 		second := virtual(t, after.take)
 		q.Edit(second, "e2 e5 e6 e8")
@@ -69,7 +69,7 @@ func TestAnEditLosesNothing(t *testing.T) {
 		if n := q.left(); n != 0 {
 			t.Errorf("%d events in a queue that is closed", n)
 		}
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 	})
 }
 

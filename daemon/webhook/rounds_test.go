@@ -123,7 +123,7 @@ func TestRoundsEndExactlyWhomTheHookRefuses(t *testing.T) {
 		if st := r.Client.Status(); st.Failed != 0 || st.Dropped != 0 || st.DegradedSince != nil {
 			t.Errorf("status %+v", st)
 		}
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 	})
 }
 
@@ -178,7 +178,7 @@ func TestRoundsWithAFaultyHook(t *testing.T) {
 					if st := r.Client.Status(); st.DegradedSince != nil || st.Delivered == 0 {
 						t.Errorf("status after recovery %+v", st)
 					}
-					stop() //nolint:errcheck // it is context.Canceled
+					stop() // it is context.Canceled
 				})
 			})
 		}
@@ -231,7 +231,7 @@ func TestRoundsGoOnBesideCallsThatHang(t *testing.T) {
 			t.Errorf("%d calls hang at once, want %d", most, slow)
 		}
 		mu.Unlock()
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 	})
 }
 
@@ -289,7 +289,7 @@ func TestAHookThatFailsNowAndThenDoesNotFillTheLog(t *testing.T) {
 		r.Log = slog.New(slog.NewTextHandler(&log, nil))
 		stop := run(r.Run)
 		pass(10 * time.Minute)
-		stop() //nolint:errcheck // it is context.Canceled
+		stop() // it is context.Canceled
 		if n := strings.Count(log.String(), "\n"); n < 2 || n > 2*11 {
 			t.Errorf("%d lines in 10 minutes", n)
 		}

@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,7 +42,7 @@ func newSocket(c *net.TCPConn) (*socket, error) {
 	s.receive = func(fd uintptr) bool {
 		for {
 			s.n, s.err = unix.Read(int(fd), s.p)
-			if s.err != unix.EINTR { //nolint:errorlint // a bare errno
+			if !errors.Is(s.err, unix.EINTR) {
 				return true
 			}
 		}
@@ -84,7 +85,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case s.err == unix.EAGAIN: //nolint:errorlint // a bare errno
+	case errors.Is(s.err, unix.EAGAIN):
 		return 0, nothing{}
 	case s.err != nil:
 		return 0, os.NewSyscallError("read", s.err)

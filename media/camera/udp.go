@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"context"
 	"net"
 	"time"
 
@@ -18,7 +19,8 @@ const datagrams = 1 << 20
 // listenPacket opens a socket with a large receive buffer, as far as the
 // system allows.
 func listenPacket(network, address string) (net.PacketConn, error) {
-	pc, err := net.ListenPacket(network, address) //nolint:noctx // gortsplib's hook has none
+	var lc net.ListenConfig
+	pc, err := lc.ListenPacket(context.Background(), network, address) // gortsplib's hook has none
 	if err != nil {
 		return nil, err
 	}

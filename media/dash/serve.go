@@ -52,7 +52,7 @@ func (h *Handler) manifest(w *counter, r *http.Request, v Visit, name string, na
 	head.Set("Cache-Control", "no-cache")
 	head.Set("Content-Length", strconv.Itoa(len(text)))
 	if r.Method == http.MethodGet {
-		w.Write(text) //nolint:errcheck,gosec // the viewer may leave at any time
+		_, _ = w.Write(text) // the viewer may leave at any time
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func await(ctx context.Context, v Visit, s *cmaf.Segment) error {
 	if err != nil {
 		return err
 	}
-	defer open.Close() //nolint:errcheck // it was only read
+	defer open.Close() // it was only read
 	_, _, err = open.Size(ctx, math.MaxInt64)
 	return err
 }
@@ -158,7 +158,7 @@ func (h *Handler) serveSegment(c *counter, r *http.Request, v Visit, name, file 
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // it was only read
+	defer s.Close() // it was only read
 	size, complete, err := s.Size(r.Context(), 0)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestParseScript(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseScript([]byte(tc.in))
 			if want, fails := tc.want.(error); fails {
-				if err != want { //nolint:errorlint // the very value
+				if err != want { // the very value
 					t.Errorf("got %v, %v, want %v", got, err, want)
 				}
 				return

@@ -46,7 +46,7 @@ func shmRoot(tb testing.TB) *os.Root {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // best effort
+	tb.Cleanup(func() { os.RemoveAll(dir) }) // best effort
 	return openRoot(tb, dir)
 }
 
@@ -111,7 +111,7 @@ func BenchmarkMuxers(b *testing.B) {
 		feeds[i] = hub.NewStream("cam" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
 		feeds[i].SetTracks(tracks)
 		m := NewMuxer(cfg, root, budget, feeds[i], quiet())
-		all.Go(func() { m.Run(ctx) }) //nolint:errcheck // it returns nil
+		all.Go(func() { m.Run(ctx) }) // it returns nil
 	}
 	ticker := time.NewTicker(40 * time.Millisecond)
 	defer ticker.Stop()
@@ -142,15 +142,15 @@ func BenchmarkFloor(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		if i%2 == 0 {
 			if f != nil {
-				f.Close() //nolint:errcheck // a benchmark
+				f.Close() // a benchmark
 				if i >= 16 {
-					root.Remove("s" + string(rune('a'+i/2%9))) //nolint:errcheck // a benchmark
+					root.Remove("s" + string(rune('a'+i/2%9))) // a benchmark
 				}
 			}
-			f, _ = root.Create("s" + string(rune('a'+i/2%9))) //nolint:errcheck // a benchmark
+			f, _ = root.Create("s" + string(rune('a'+i/2%9))) // a benchmark
 		}
 		for range 5 {
-			f.Write(part[:len(part)/2]) //nolint:errcheck // a benchmark
+			f.Write(part[:len(part)/2]) // a benchmark
 		}
 	}
 	b.ReportMetric(float64((cpu(b)-used).Microseconds())/1000/float64(b.N), "cpu-ms/stream-s")

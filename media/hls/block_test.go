@@ -72,7 +72,7 @@ func FuzzDirectives(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		values, _ := url.ParseQuery(query) //nolint:errcheck // as servers do
+		values, _ := url.ParseQuery(query) // as servers do
 		if d, err := parseDirectives(values); err == nil && (d.part < -1 || d.part >= 0 && !d.block) {
 			t.Errorf("%q gives %+v", query, d)
 		}

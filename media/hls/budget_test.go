@@ -224,7 +224,7 @@ func (h *hog) grow() {
 	if err != nil {
 		h.tb.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // it is what could be written
+	defer f.Close() // it is what could be written
 	for h.has < h.want {
 		n, err := f.Write(make([]byte, page))
 		h.has += n

@@ -31,10 +31,10 @@ func TestGohlslibPlays(t *testing.T) {
 			var all sync.WaitGroup
 			defer all.Wait()
 			defer cancel()
-			all.Go(func() { server.Run(ctx) })             //nolint:errcheck // it returns nil
-			all.Go(func() { server.Package(ctx, stream) }) //nolint:errcheck // it returns nil
+			all.Go(func() { server.Run(ctx) })             // it returns nil
+			all.Go(func() { server.Package(ctx, stream) }) // it returns nil
 			packets := mediatest.NewPacketizer(t, clip.Tracks)
-			all.Go(func() { mediatest.Feed(ctx, stream, clip, packets, true) }) //nolint:errcheck // its end is told below
+			all.Go(func() { mediatest.Feed(ctx, stream, clip, packets, true) }) // its end is told below
 			web := httptest.NewServer(server)
 			defer web.Close()
 			watchWith(t, web.URL+"/gate/index.m3u8")

@@ -44,7 +44,7 @@ func TestChild(t *testing.T) {
 		}
 	}
 	fmt.Fprintf(os.Stdout, "%s%s\n", r.body("/gate/live.m3u8"), childEnd)
-	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // until the parent is gone, if it does not kill us
+	io.Copy(io.Discard, os.Stdin) // until the parent is gone, if it does not kill us
 }
 
 // TestNoNumberIsUsedTwice kills a packager again and again, in the midst of
@@ -84,7 +84,7 @@ func killed(t *testing.T, dir, ms string) *hlscheck.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close() //nolint:errcheck // nothing is written
+	defer in.Close() // nothing is written
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +99,6 @@ func killed(t *testing.T, dir, ms string) *hlscheck.List {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Wait() //nolint:errcheck,gosec // it was killed
+	cmd.Wait() // it was killed
 	return parseLive(t, []byte(text.String()))
 }

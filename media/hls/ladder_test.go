@@ -56,12 +56,12 @@ func newPair(t *testing.T, always bool) *pair {
 	p.server.Ladder("gate", []string{"gate", "gate_sub"})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { p.server.Run(ctx) }) //nolint:errcheck // it returns nil
+	all.Go(func() { p.server.Run(ctx) }) // it returns nil
 	p.first = mediatest.MakeClip(t, mediatest.H264Large)
 	for name, s := range streams {
 		all.Go(func() { p.play(ctx, s, name == "gate") })
 		if always {
-			all.Go(func() { p.server.Package(ctx, s) }) //nolint:errcheck // it returns nil
+			all.Go(func() { p.server.Package(ctx, s) }) // it returns nil
 		}
 	}
 	t.Cleanup(func() {

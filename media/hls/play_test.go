@@ -24,7 +24,7 @@ func serveEnded(t *testing.T, r *rig) string {
 		if path := req.URL.Path; isPlaylist(path[len("/gate/"):]) && !strings.HasSuffix(path, multivariantName) {
 			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
 			text := append(hint.ReplaceAll(r.body(path), nil), "#EXT-X-ENDLIST\n"...)
-			w.Write(text) //nolint:errcheck // a player may leave
+			w.Write(text) // a player may leave
 			return
 		}
 		r.server.ServeHTTP(w, req)

@@ -115,7 +115,7 @@ func (s *Server) servePlaylist(w *counter, r *http.Request, text []byte) {
 	if len(text) < compressible || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Length", strconv.Itoa(len(text)))
 		if r.Method == http.MethodGet {
-			w.Write(text) //nolint:errcheck,gosec // the viewer may leave at any time
+			_, _ = w.Write(text) // the viewer may leave at any time
 		}
 		return
 	}
@@ -129,8 +129,8 @@ func (s *Server) servePlaylist(w *counter, r *http.Request, text []byte) {
 	}
 	defer s.zip.Put(z)
 	z.Reset(w)
-	z.Write(text) //nolint:errcheck,gosec // as above
-	z.Close()     //nolint:errcheck,gosec // as above
+	_, _ = z.Write(text) // as above
+	_ = z.Close()
 }
 
 // serveMedia serves a segment, an init segment or a part. A part that was
@@ -158,7 +158,7 @@ func serveFile(w *counter, r *http.Request, m *Muxer, file string) error {
 	if err != nil {
 		return os.ErrNotExist
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return os.ErrNotExist
@@ -175,7 +175,7 @@ func servePart(w *counter, r *http.Request, m *Muxer, file string, at piece) err
 	if err != nil {
 		return os.ErrNotExist
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close() // it was only read
 	describeFile(w, file)
 	for _, conditional := range []string{"Range", "If-Range", "If-None-Match", "If-Match"} {
 		if r.Header.Get(conditional) != "" {
@@ -194,7 +194,7 @@ func servePart(w *counter, r *http.Request, m *Muxer, file string, at piece) err
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(at.size, 10))
 	if r.Method == http.MethodGet {
-		io.Copy(w, io.LimitReader(f, at.size)) //nolint:errcheck,gosec // the viewer may leave at any time
+		_, _ = io.Copy(w, io.LimitReader(f, at.size)) // the viewer may leave at any time
 	}
 	return nil
 }

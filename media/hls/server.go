@@ -112,7 +112,7 @@ func (s *Server) cleanAll() {
 		s.log.Warn("cannot list HLS segments", "err", err)
 		return
 	}
-	defer d.Close() //nolint:errcheck // it was only read
+	defer d.Close() // it was only read
 	entries, err := d.ReadDir(-1)
 	for _, e := range entries {
 		if stream := streamOf(e.Name()); e.IsDir() && isStream(stream) {

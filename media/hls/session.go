@@ -114,8 +114,8 @@ func (s *Server) visitOf(r *http.Request, of product, protocol string, first boo
 	}
 	h := sha256.New()
 	for _, f := range []string{protocol, host, r.UserAgent(), r.Header.Get("Authorization"), v.query} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f)))) //nolint:errcheck // it never fails
-		h.Write([]byte(f))                                          //nolint:errcheck // it never fails
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f)))) // it never fails
+		h.Write([]byte(f))                                          // it never fails
 	}
 	h.Sum(v.sum[:0])
 	return v

@@ -101,7 +101,7 @@ func newSiteWith(t *testing.T, cfg Config, unit func(int) *media.Unit, tracks ..
 	s.server = NewServer(cfg, openRoot(t, s.dir), NewBudget(1<<30, 1<<30), s.door.open, quiet())
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { s.server.Run(ctx) }) //nolint:errcheck // it returns nil
+	all.Go(func() { s.server.Run(ctx) }) // it returns nil
 	all.Go(func() {
 		stream.SetTracks(tracks)
 		begin := time.Now()

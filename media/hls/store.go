@@ -123,7 +123,7 @@ func (s *store) load() numbers {
 	if err != nil {
 		return numbers{}
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close() // it was only read
 	var b [stateSize]byte
 	n, _ := f.Read(b[:])
 	return parseState(b[:n])
@@ -163,7 +163,7 @@ func (s *store) clean() error {
 	} else if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // it was only read
+	defer d.Close() // it was only read
 	names, err := d.Readdirnames(-1)
 	for _, name := range names {
 		if f, ok := formOf(name); ok && f == s.form {
@@ -177,7 +177,7 @@ func (s *store) clean() error {
 // nothing else is in it.
 func (s *store) close(all bool) error {
 	if s.state != nil {
-		s.state.Close() //nolint:errcheck,gosec // nothing is buffered
+		s.state.Close() // nothing is buffered
 		s.state = nil
 	}
 	err := s.clean()

@@ -40,7 +40,7 @@ func (p plant) over(h http.Handler) http.Handler {
 			}
 		}
 		w.WriteHeader(code)
-		w.Write(body) //nolint:errcheck // it is a recorder
+		w.Write(body) // it is a recorder
 	})
 }
 

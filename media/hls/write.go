@@ -61,7 +61,7 @@ func (m *Muxer) keep(s *segment) bool {
 // discard gives up the file of the open segment.
 func (m *Muxer) discard(s *segment) {
 	if s.file != nil {
-		s.file.Close() //nolint:errcheck,gosec // it is removed
+		s.file.Close() // it is removed
 		s.file = nil
 	}
 	m.unlink(s.name, s.reserved)
@@ -126,7 +126,7 @@ func (m *Muxer) writeInit(in *initSegment) error {
 	}
 	_, err = f.Write(in.data)
 	if err = errors.Join(err, f.Close()); err != nil {
-		m.store.remove(in.name) //nolint:errcheck,gosec // the next try or the next session removes it
+		_ = m.store.remove(in.name) // the next try or the next session removes it
 	}
 	return err
 }

@@ -21,7 +21,7 @@ type form struct {
 	open func(ctx context.Context, s *hub.Stream, awake *hub.Reader[*media.Unit]) (source, error)
 }
 
-//nolint:gochecknoglobals // a table
+// a table
 var (
 	formTS  = form{"mpegts", "video/mp2t", openTS}
 	formFLV = form{"flv", "video/x-flv", openFLV}

@@ -15,7 +15,7 @@ func FreePort(t testing.TB, network string) int {
 	var lc net.ListenConfig
 	var err error
 	for range 100 {
-		port := 10000 + rand.IntN(22000) //nolint:gosec // no secret
+		port := 10000 + rand.IntN(22000) // no secret
 		at := fmt.Sprintf("127.0.0.1:%d", port)
 		if network == "udp" {
 			var c net.PacketConn

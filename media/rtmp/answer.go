@@ -35,7 +35,7 @@ func statusOf(vs []any) (st status) {
 }
 
 // words says in words what codes mean.
-var words = map[string]struct { //nolint:gochecknoglobals // a table
+var words = map[string]struct { // a table
 	class media.Class
 	text  string
 }{

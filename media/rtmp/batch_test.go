@@ -55,7 +55,7 @@ func checkBatch(t *testing.T, b *batch, tags []flv.Tag) {
 			t.Fatalf("message %d holds %d bytes, want %d", i, len(m.body), len(want))
 		}
 	}
-	if _, err := w.next(); err != io.EOF { //nolint:errorlint // the very value
+	if _, err := w.next(); err != io.EOF { // the very value
 		t.Fatalf("something follows: %v", err)
 	}
 	b.reset()

@@ -62,7 +62,7 @@ func startNginxOf(t testing.TB, configure func(modules, dir, address string) str
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n.cmd = exec.Command("nginx", "-e", log, "-p", n.dir, "-c", conf) //nolint:noctx // killed below
+	n.cmd = exec.Command("nginx", "-e", log, "-p", n.dir, "-c", conf) // killed below
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

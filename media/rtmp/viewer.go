@@ -243,7 +243,7 @@ func (r *refusedError) Unwrap() error { return r.error }
 
 // refusals are the codes by which players are told, with the reason that hub has
 // for viewers.
-var refusals = []struct { //nolint:gochecknoglobals // a table
+var refusals = []struct { // a table
 	err        error
 	code, hint string
 }{

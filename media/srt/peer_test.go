@@ -26,7 +26,7 @@ import (
 // freePort returns a UDP port that nobody listens at.
 func freePort(t testing.TB) uint16 {
 	t.Helper()
-	return uint16(mediatest.FreePort(t, "udp")) //nolint:gosec // it is one
+	return uint16(mediatest.FreePort(t, "udp")) // it is one
 }
 
 // sink is srt-live-transmit as a listener for one connection.

@@ -1,7 +1,7 @@
 package still
 
 import (
-	"crypto/md5" //nolint:gosec // most cameras know no other
+	"crypto/md5" // most cameras know no other
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -189,7 +189,7 @@ func (c challenge) digest(user, password, uri, cnonce string) string {
 			sum := sha256.Sum256(text)
 			return hex.EncodeToString(sum[:])
 		}
-		sum := md5.Sum(text) //nolint:gosec // as above
+		sum := md5.Sum(text) // as above
 		return hex.EncodeToString(sum[:])
 	}
 	const count = "00000001"

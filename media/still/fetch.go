@@ -175,12 +175,12 @@ func follow(from *url.URL, location string, n int) (*url.URL, error) {
 // drain lets the connection be used again.
 func drain(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, maxRefusal) // another connection does as well
-	resp.Body.Close()                                  //nolint:errcheck,gosec // it was only read
+	resp.Body.Close()                                  // it was only read
 }
 
 // read returns the JPEG that a camera sends.
 func read(resp *http.Response) ([]byte, error) {
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close() // it was only read
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
 		kind = "application/octet-stream" // nothing that is known; the bytes tell

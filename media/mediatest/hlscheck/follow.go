@@ -106,7 +106,7 @@ func (f *follower) get(ctx context.Context, method, uri, bytes string) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close() // it was only read
 	body, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
@@ -150,7 +150,7 @@ func (f *follower) step(ctx context.Context, n int) {
 	}
 	hinted := make(chan answer, 1)
 	go func() {
-		a, _ := f.get(ctx, http.MethodGet, f.had.Hint, "") //nolint:errcheck // its status is 0 then
+		a, _ := f.get(ctx, http.MethodGet, f.had.Hint, "") // its status is 0 then
 		hinted <- a
 	}()
 	asked := time.Now()
