@@ -55,6 +55,7 @@ type daemon struct {
 	sources  *sources
 	leases   *keepalive.Leases
 	servers  *servers
+	sockets  *systemd.Sockets
 	events   *webhook.Log
 	hooks    *hooks
 	watcher  *watch.Watcher
@@ -87,7 +88,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		opts: opts, log: log, started: time.Now(),
 		access: auth.New(log), events: webhook.NewLog(),
 		status: api.ConfigStatus{State: stateRejected, RestartRequired: []string{}}, changed: make(chan struct{}),
-		vigil: newVigil(opts.Manager),
+		vigil: newVigil(opts.Manager), sockets: systemd.NewSockets(opts.Manager, log),
 	}
 	d.current.Store(&plan{})
 	d.metrics = metrics.New(opts.Version, d.figures)
@@ -150,6 +151,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.leases.Load()
 	stopLeases := start(work, "keepalives", d.leases, d.log)
 	d.boot(work)
+	d.sockets.Settle()
 	d.log.Info("camrelay runs", "version", d.opts.Version)
 	d.announce()
 	retry := time.NewTicker(d.vigil.period())
@@ -174,6 +176,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.told(d.vigil.manager.Stopping())
 	wg.Wait()
 	stopLeases() // before their paths go
+	d.sockets.Leave()
 	d.shutdown()
 	return nil
 }

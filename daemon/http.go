@@ -75,12 +75,11 @@ func (s *httpServer) secure(cfg *tls.Config) {
 
 // listenHTTP binds addr, and the unix socket if one is named.
 func listenHTTP(
-	addr, socket string, limits httpLimits, handler http.Handler, log *slog.Logger,
+	bind accept.Bind, addr, socket string, limits httpLimits, handler http.Handler, log *slog.Logger,
 ) (*httpServer, error) {
-	var lc net.ListenConfig
 	s := &httpServer{handler: bodied(limits, handler), log: log}
 	if addr != "" {
-		ln, err := lc.Listen(context.Background(), "tcp", addr)
+		ln, err := bind(context.Background(), addr)
 		if err != nil {
 			return nil, err
 		}
@@ -93,6 +92,7 @@ func listenHTTP(
 		s.closeListeners()
 		return nil, err
 	}
+	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), "unix", socket)
 	if err != nil {
 		s.closeListeners()

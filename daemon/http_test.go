@@ -167,7 +167,8 @@ func TestWhoGoesIsNoticed(t *testing.T) {
 		<-r.Context().Done()
 		close(gone)
 	}
-	s, err := listenHTTP("127.0.0.1:0", "", apiLimits(), http.HandlerFunc(waits), slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	s, err := listenHTTP(accept.Bound, "127.0.0.1:0", "", apiLimits(), http.HandlerFunc(waits), log)
 	if err != nil {
 		t.Fatal(err)
 	}

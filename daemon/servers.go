@@ -252,7 +252,7 @@ func (s *servers) apiConfig() api.Config {
 
 func (s *servers) openAPI(spec apiSpec) (runner, error) {
 	handler := api.New(s.apiConfig())
-	srv, err := listenHTTP(spec.listen, s.socket(spec), apiLimits(), handler, s.log)
+	srv, err := listenHTTP(s.d.sockets.Listen, spec.listen, s.socket(spec), apiLimits(), handler, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,8 @@ func (s *servers) openAPI(spec apiSpec) (runner, error) {
 func (s *servers) openMetrics(l config.Listener) (runner, error) {
 	limits := apiLimits()
 	limits.conns = accept.Limits{All: cmp.Or(l.MaxConnections, 64), FromOne: cmp.Or(l.MaxPerAddress, 16)}
-	srv, err := listenHTTP(l.Listen, "", limits, api.Monitor(s.apiConfig(), s.d.metrics.Handler()), s.log)
+	handler := api.Monitor(s.apiConfig(), s.d.metrics.Handler())
+	srv, err := listenHTTP(s.d.sockets.Listen, l.Listen, "", limits, handler, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,7 @@ func (s *servers) openRTSPS(spec config.RTSP) (runner, error) {
 }
 
 func (s *servers) listenRTSP(name string, cfg rtspd.Config) (runner, error) {
+	cfg.Bind = s.d.sockets.Listen
 	srv := rtspd.New(cfg, s.subscribe, s.log)
 	if err := srv.Listen(); err != nil {
 		return nil, err
@@ -139,6 +140,7 @@ func (s *servers) openHTTPS(spec config.HTTP) (runner, error) {
 func (s *servers) openRTMP(l config.Listener) (runner, error) {
 	srv := rtmp.New(rtmp.Config{
 		Listen: l.Listen, MaxConns: l.MaxConnections, MaxConnsFrom: l.MaxPerAddress,
+		Bind: s.d.sockets.Listen,
 	}, s.subscribe, s.log)
 	if err := srv.Listen(); err != nil {
 		return nil, err
@@ -161,7 +163,7 @@ func (s *servers) openSRT(c config.SRT) (runner, error) {
 
 // listenWeb binds a viewers' port.
 func (s *servers) listenWeb(name, addr string, l config.Listener, own *tls.Config) (runner, error) {
-	srv, err := listenHTTP(addr, "", viewerLimits(l), s.web, s.log)
+	srv, err := listenHTTP(s.d.sockets.Listen, addr, "", viewerLimits(l), s.web, s.log)
 	if err != nil {
 		return nil, err
 	}

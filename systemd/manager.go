@@ -1,8 +1,8 @@
 // Package systemd speaks to the service manager that has started this process:
 // it says when the service is ready, how it is and that it is alive, and reads
-// what the manager has decided: the watchdog's time, the limit of memory. It
-// watches nothing itself, and knows nothing of the hardware's watchdog. Where no
-// manager has started the process, everything does nothing.
+// what the manager has decided: the watchdog's time, the limit of memory. Sockets
+// are held by both. It watches nothing itself, and knows nothing of the hardware's
+// watchdog. Where no manager has started the process, everything does nothing.
 //
 // The methods of a Manager may be called from any goroutine.
 package systemd
@@ -93,8 +93,8 @@ func (m *Manager) Status(text string) error {
 // sendTimeout bounds how long a manager that does not read holds the caller up.
 const sendTimeout = 2 * time.Second
 
-// send sends assignments, one a line.
-func (m *Manager) send(state string) error {
+// send sends assignments, one a line, and control messages with them.
+func (m *Manager) send(state string, control ...byte) error {
 	if m.socket == "" {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (m *Manager) send(state string) error {
 		return fmt.Errorf("cannot limit the time of the service manager: %w", err)
 	}
 	to := &unix.SockaddrUnix{Name: m.socket}
-	if err := unix.Sendto(fd, []byte(state), unix.MSG_NOSIGNAL, to); err != nil {
+	if err := unix.Sendmsg(fd, []byte(state), control, to, unix.MSG_NOSIGNAL); err != nil {
 		return fmt.Errorf("cannot tell the service manager: %w", err)
 	}
 	return nil

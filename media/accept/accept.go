@@ -7,6 +7,7 @@
 package accept
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -17,6 +18,15 @@ import (
 // pause is how long a Listener waits when the system has no resources for
 // another connection.
 const pause = 100 * time.Millisecond
+
+// Bind binds host:port for connections by TCP.
+type Bind func(ctx context.Context, address string) (net.Listener, error)
+
+// Bound binds for this process alone.
+func Bound(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", address)
+}
 
 // Limits are how many connections may be open at a time.
 type Limits struct {

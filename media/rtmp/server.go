@@ -43,6 +43,8 @@ type Config struct {
 	MaxConns     int           // connections at a time, further ones are closed at once; 512
 	MaxConnsFrom int           // connections from one address other than loopback; 64
 	Timeout      time.Duration // for connecting, for asking for a stream, and for viewers that take no data; 10 s
+
+	Bind accept.Bind // nil: accept.Bound
 }
 
 // Server hands streams to players.
@@ -50,7 +52,7 @@ type Server struct {
 	cfg      Config
 	open     hub.Opener
 	log      *slog.Logger
-	listener *net.TCPListener
+	listener net.Listener
 	counts   counts
 }
 
@@ -69,18 +71,20 @@ func New(cfg Config, open hub.Opener, log *slog.Logger) *Server {
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultConns)
 	cfg.MaxConnsFrom = cmp.Or(cfg.MaxConnsFrom, defaultPerAddr)
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
+	if cfg.Bind == nil {
+		cfg.Bind = accept.Bound
+	}
 	return &Server{cfg: cfg, open: open, log: log}
 }
 
 // Listen binds the port. Connections wait in the kernel until Run is called;
 // Run closes what Listen has bound.
 func (s *Server) Listen() error {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
-	l, err := lc.Listen(context.Background(), "tcp", s.cfg.Listen)
+	l, err := s.cfg.Bind(context.Background(), s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen for RTMP: %w", err)
 	}
-	s.listener = l.(*net.TCPListener)
+	s.listener = l
 	return nil
 }
 

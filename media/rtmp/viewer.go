@@ -46,7 +46,9 @@ func newViewer(s *Server, conn *net.TCPConn) *viewer {
 // serve talks to the player until one of the two ends it.
 func (v *viewer) serve(ctx context.Context) {
 	defer v.conn.Close()
-	_ = upstream.Limit(v.conn.(*net.TCPConn), v.timeout) // without it slow viewers only lag further behind
+	tcp := v.conn.(*net.TCPConn)
+	_ = upstream.Limit(tcp, v.timeout)      // without it slow viewers only lag further behind
+	_ = tcp.SetKeepAliveConfig(keepAlive()) // without it those that have gone are found later
 	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(errShutdown) })()

@@ -36,6 +36,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 
 	"camrelay/media"
+	"camrelay/media/accept"
 	"camrelay/media/hub"
 )
 
@@ -74,6 +75,8 @@ type Config struct {
 	TLS *tls.Config // RTSP over TLS, where media comes over TCP alone; nil: plain
 
 	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
+
+	Bind accept.Bind // of the control port; nil: accept.Bound
 }
 
 // Server is the RTSP server.
@@ -102,14 +105,16 @@ func New(cfg Config, open hub.Opener, log *slog.Logger) *Server {
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultConns)
 	cfg.MaxConnsFrom = cmp.Or(cfg.MaxConnsFrom, defaultPerAddr)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, defaultTimeout)
+	if cfg.Bind == nil {
+		cfg.Bind = accept.Bound
+	}
 	return &Server{cfg: cfg, open: open, log: log}
 }
 
 // Listen binds the control port and the UDP ports. Connections wait in the
 // kernel until Run is called; Run closes what Listen has bound.
 func (s *Server) Listen() error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", s.cfg.Listen)
+	l, err := s.cfg.Bind(context.Background(), s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen for RTSP: %w", err)
 	}
