@@ -67,6 +67,7 @@ type daemon struct {
 	current  atomic.Pointer[plan] // applied, for others; never nil
 	conf     reloading
 	vigil    vigil
+	placard  placard
 
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, packageSpec]
@@ -98,6 +99,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	if err := srt.CheckLibrary(); err != nil {
 		log.Error("the SRT library has known holes, update it", "err", err)
 	}
+	d.placard = placard{dir: opts.RuntimeDir, log: log}
 	d.terminate.Store(&config.Terminate{})
 	rand.Read(d.salt[:]) // it never fails
 	d.watcher = watch.New(log, d.places()...)

@@ -103,6 +103,7 @@ func (d *daemon) report(now time.Time) {
 			d.log.Error("internal error: something hangs, the watchdog is not told that all is well", "what", hung)
 		}
 	}
+	d.placard.show(issueText(addresses(), d.servers.listeners(), d.configStatus()))
 	err := v.manager.Status(statusLine(cameras, pushes, d.configStatus()))
 	if err == nil && hung == "" {
 		err = v.manager.Alive()
