@@ -23,7 +23,7 @@ silent = out=$$($(1)) && test -z "$$out" || { echo "$$out"; exit 1; }
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test deps deps-test race fuzz bench lint arm64 deb deb-amd64 deb-arm64 package-test clean
+.PHONY: help run build test deps deps-test race fuzz bench lint arm64 deb deb-amd64 deb-arm64 package-test boot-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -84,6 +84,10 @@ deb-amd64 deb-arm64: deb-%: $(PLAYER)
 package-test: $(PLAYER) ## install, boot, upgrade and purge the package in a container without a network; as root
 	@packaging/install-deps.sh package-test
 	packaging/test/run.sh '$(VERSION)'
+
+boot-test: $(PLAYER) ## boot a bare Debian for arm64 in an emulator and try the package in it; as root, a quarter of an hour
+	@packaging/install-deps.sh boot-test
+	packaging/test/boot.sh '$(VERSION)'
 
 clean: ## remove what was built and fetched
 	rm -rf build $(PLAYER) daemon/web/assets/hls.light.LICENSE.txt

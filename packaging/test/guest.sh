@@ -118,6 +118,13 @@ ok $? "the player goes on: $(cat /root/report)"
 longest=$(sed -E 's/.*longest_ms=([0-9]+).*/\1/' /root/report)
 [ "$longest" -le 15000 ]
 ok $? "and saw one stall of $longest ms at most"
+grep -q ' refused=0 ' /root/report
+ok $? "nobody was refused: the manager held the ports"
+wrote() { awk '/^write_bytes/ { print $2 }' "/proc/$(prop MainPID)/io"; }
+before=$(wrote)
+plays_on && plays_on
+[ "$(wrote)" = "$before" ]
+ok $? "while it plays, it writes nothing but to memory: $(($(wrote) - before)) bytes"
 
 pid=$(prop MainPID)
 dpkg -i /root/v1.deb </dev/null && await 60 runs "$pid"

@@ -28,10 +28,7 @@ cp "$deb" "$root/root/v1.deb"
 cp packaging/test/guest.sh "$root/root/"
 CGO_ENABLED=0 go build -trimpath -o "$root/root/guest" ./packaging/test/guest
 
-# The second version is the same under a higher number.
-dpkg-deb -R "$deb" "$work/v2"
-sed -i -E 's/^Version: .*/&+1/' "$work/v2/DEBIAN/control"
-dpkg-deb --root-owner-group -Zgzip -z1 -b "$work/v2" "$root/root/v2.deb" >/dev/null
+packaging/test/seconddeb.sh "$deb" "$root/root/v2.deb"
 
 echo "# where no systemd runs"
 enter() {

@@ -1,6 +1,6 @@
-// Command guest is what the test of the package needs in a box that has nothing:
-// a camera, and a player that counts. It is no part of the package, and is
-// linked statically.
+// Command guest is what the tests of the package need in a box that has nothing:
+// a camera, a player that counts, and a way in. It is no part of the package, and
+// is linked statically.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,8 +31,16 @@ func main() {
 		err = camera(ctx, args[1])
 	case len(args) == 3 && args[0] == "follow":
 		err = follow(ctx, args[1], args[2])
+	case len(args) == 2 && args[0] == "obey":
+		err = obey(ctx, args[1])
+	case len(args) == 3 && args[0] == "tell":
+		err = tell(ctx, args[1], args[2])
 	default:
-		err = errors.New("usage: guest camera ADDRESS | guest follow PLAYLIST REPORT")
+		err = errors.New("usage: guest camera ADDRESS | guest follow PLAYLIST REPORT | " +
+			"guest obey ADDRESS | guest tell ADDRESS SCRIPT")
+	}
+	if code, ok := errors.AsType[exitError](err); ok {
+		os.Exit(int(code))
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)
@@ -60,7 +69,9 @@ type player struct {
 
 	last            string // segment
 	moved           time.Time
-	played, refused int
+	played, failed  int
+	refused         int           // of those that failed: nobody listened
+	discontinuities int           // of the stream since it began
 	longest         time.Duration // between two segments
 }
 
@@ -80,10 +91,14 @@ func follow(ctx context.Context, playlist, report string) error {
 			return nil
 		}
 		if err := p.look(ctx); err != nil {
-			p.refused++
+			p.failed++
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				p.refused++
+			}
 			fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), err)
 		}
-		text := fmt.Sprintf("played=%d longest_ms=%d refused=%d\n", p.played, p.longest.Milliseconds(), p.refused)
+		text := fmt.Sprintf("played=%d longest_ms=%d failed=%d refused=%d discontinuities=%d\n",
+			p.played, p.longest.Milliseconds(), p.failed, p.refused, p.discontinuities)
 		if err := os.WriteFile(report+".part", []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -99,12 +114,24 @@ func (p *player) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest := ""
+	newest, breaks := "", 0
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
-		if line := lines.Text(); line != "" && !strings.HasPrefix(line, "#") {
+		line := lines.Text()
+		gone, isGone := strings.CutPrefix(line, "#EXT-X-DISCONTINUITY-SEQUENCE:")
+		switch {
+		case isGone:
+			n, err := strconv.Atoi(gone)
+			if err != nil {
+				return err
+			}
+			breaks += n
+		case line == "#EXT-X-DISCONTINUITY":
+			breaks++
+		case line != "" && !strings.HasPrefix(line, "#"):
 			newest = line
 		}
 	}
+	p.discontinuities = breaks
 	if newest == "" || newest == p.last {
 		return nil
 	}
