@@ -85,6 +85,10 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	if err := os.MkdirAll(opts.RuntimeDir, 0o755); err != nil {
 		return fmt.Errorf("cannot create the runtime directory: %w", err)
 	}
+	if !inMemory(opts.RuntimeDir) {
+		log.Warn("the runtime directory is not on a tmpfs: what is packaged for viewers wears the disk",
+			"dir", opts.RuntimeDir)
+	}
 	d := &daemon{
 		opts: opts, log: log, started: time.Now(),
 		access: auth.New(log), events: webhook.NewLog(),
@@ -286,9 +290,7 @@ func (d *daemon) shutdown() {
 	d.hlsSet.Close()
 	d.cameraSet.Close()
 	d.sources.Close()
-	for _, path := range d.relay.Paths() {
-		d.relay.Drop(path.Name())
-	}
+	d.relay.Close()
 	d.hooks.Close()
 	d.servers.closeAPI()
 	d.log.Info("stopped")

@@ -21,6 +21,9 @@ func (d *daemon) pathEvent(e relay.Event) {
 		data["since"], data["bytes"], data["held_by"] = e.Since, e.Bytes, held
 	case relay.HealthRaised, relay.HealthCleared:
 		data["condition"] = e.Condition.Name
+		if e.Type == relay.HealthCleared {
+			data["recovered"] = e.Recovered
+		}
 	case relay.NotFound:
 		data["protocol"], data["remote_addr"] = e.Protocol, e.Remote
 	}

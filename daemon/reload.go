@@ -8,8 +8,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
@@ -47,11 +48,18 @@ func (d *daemon) configOptions() config.Options {
 // MemoryOf returns the size in bytes of the file system of a directory; 0 if it
 // is not to be had.
 func MemoryOf(dir string) int64 {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
 		return 0
 	}
 	return int64(fs.Blocks) * fs.Bsize
+}
+
+// inMemory tells whether a directory is on a file system that no disk bears, or
+// that cannot be told.
+func inMemory(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) != nil || fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC
 }
 
 // boot is the first reload.

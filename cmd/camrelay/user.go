@@ -26,7 +26,7 @@ func runUser(ctx context.Context, c console, args []string) error {
 	fs := flag.NewFlagSet("camrelay user "+what, flag.ContinueOnError)
 	fs.Usage = func() {
 		fmt.Fprintln(c.err, "usage: camrelay user hash    reads a password from the terminal or from standard input,")
-		fmt.Fprintln(c.err, "                             prints what password_hash takes")
+		fmt.Fprintln(c.err, "                             prints its password_hash for the section users")
 		fmt.Fprintln(c.err, "       camrelay user token   makes a token, prints it and what token_hash takes")
 	}
 	if err := parse(c, fs, args); err != nil {
@@ -38,7 +38,7 @@ func runUser(ctx context.Context, c console, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(c.out, auth.Hash(password))
+		fmt.Fprintf(c.out, "password_hash: \"%s\"\n", auth.Hash(password))
 	case "token":
 		token, sum := auth.NewToken()
 		fmt.Fprintf(c.out, "token: %s\ntoken_hash: \"%s\"\n", token, sum)

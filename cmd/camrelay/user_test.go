@@ -66,10 +66,10 @@ func TestUserHash(t *testing.T) {
 				}
 				return
 			}
-			if code != exitOK || !strings.HasPrefix(out, "$argon2id$v=19$m=") || complaints != "" {
+			if code != exitOK || !strings.HasPrefix(out, `password_hash: "$argon2id$v=19$m=`) || complaints != "" {
 				t.Fatalf("code %d, %q, %q", code, out, complaints)
 			}
-			letsIn(t, "password_hash: \""+strings.TrimSpace(out)+"\"", auth.Credentials{User: "alice", Password: row.password})
+			letsIn(t, strings.TrimSpace(out), auth.Credentials{User: "alice", Password: row.password})
 		})
 	}
 }
@@ -127,7 +127,7 @@ func TestUserHashAtATerminal(t *testing.T) {
 				if code != exitOK {
 					t.Fatalf("code %d, %s", code, rest)
 				}
-				letsIn(t, "password_hash: \""+strings.TrimSpace(out.String())+"\"",
+				letsIn(t, strings.TrimSpace(out.String()),
 					auth.Credentials{User: "alice", Password: "correct horse"})
 			} else if code != exitFailed || out.Len() > 0 {
 				t.Errorf("code %d, %q", code, &out)

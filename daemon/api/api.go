@@ -133,6 +133,7 @@ func New(cfg Config) http.Handler {
 	s := server{cfg, make(chan struct{}, maxFollowers)}
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
+		r.handler = known(r.pattern, r.handler)
 		mux.HandleFunc(r.pattern, s.guard(r))
 	}
 	mux.HandleFunc("/", unknown(mux))

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,16 +38,8 @@ type list[T any] struct {
 	Items     []T `json:"items"`
 }
 
-// listOf cuts the page asked for out of all. known are the parameters of the
-// query other than page and items_per_page; any other is an error, so that a
-// typo does not widen what is listed.
-func listOf[T any](all []T, q url.Values, known ...string) (list[T], error) {
-	for key := range q {
-		if key != "page" && key != "items_per_page" && !slices.Contains(known, key) {
-			return list[T]{}, fmt.Errorf("unknown parameter %q, use %s", key,
-				strings.Join(append(slices.Clone(known), "page", "items_per_page"), ", "))
-		}
-	}
+// listOf cuts the page asked for out of all.
+func listOf[T any](all []T, q url.Values) (list[T], error) {
 	v := url.Values{}
 	for from, to := range map[string]string{"page": "page", "items_per_page": "itemsPerPage"} {
 		if q.Has(from) {
@@ -64,6 +55,9 @@ func listOf[T any](all []T, q url.Values, known ...string) (list[T], error) {
 
 // sessionParameters are those that sessions are filtered by.
 var sessionParameters = []string{"id", "path", "kind", "protocol", "status", "published"}
+
+// endedParameters are those that sessions are filtered by which have ended.
+var endedParameters = []string{"id", "path", "kind", "protocol"}
 
 // sessionFilter reads the filter of a list of sessions.
 func sessionFilter(q url.Values) (session.Filter, error) {
@@ -103,7 +97,7 @@ func (s server) sessionsList(w http.ResponseWriter, r *http.Request) {
 			rows = append(rows, one.Stat(now))
 		}
 	}
-	page, err := listOf(rows, r.URL.Query(), sessionParameters...)
+	page, err := listOf(rows, r.URL.Query())
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
@@ -122,7 +116,7 @@ func (s server) sessionsEnded(w http.ResponseWriter, r *http.Request) {
 			q.Has("kind") && string(e.Kind) != q.Get("kind") ||
 			q.Has("protocol") && !strings.EqualFold(e.Protocol, q.Get("protocol"))
 	})
-	page, err := listOf(rows, q, "id", "path", "kind", "protocol")
+	page, err := listOf(rows, q)
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return

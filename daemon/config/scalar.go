@@ -126,7 +126,7 @@ func oneOf(words []string) string {
 
 // closest is didYouMean without the list of all.
 func closest(s string, known []string) string {
-	if hint := didYouMean(s, known); strings.HasPrefix(hint, "did") {
+	if hint := DidYouMean(s, known); strings.HasPrefix(hint, "did") {
 		return hint
 	}
 	return ""

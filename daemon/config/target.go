@@ -237,6 +237,6 @@ func (d *decoder) srtOption(place value, name, text string, t *Target) {
 		}
 	default:
 		known := []string{"streamid", "passphrase", "latency", "pbkeylen", "mode"}
-		place.fail(fmt.Sprintf("unknown option %q", shorten(name)), didYouMean(name, known))
+		place.fail(fmt.Sprintf("unknown option %q", shorten(name)), DidYouMean(name, known))
 	}
 }

@@ -174,7 +174,7 @@ func (v value) decode(f fields) {
 		if !ok {
 			e.node = nil
 			e.key = v.key
-			e.fail(fmt.Sprintf("unknown key %q", shorten(name)), didYouMean(name, slices.Sorted(maps.Keys(f))))
+			e.fail(fmt.Sprintf("unknown key %q", shorten(name)), DidYouMean(name, slices.Sorted(maps.Keys(f))))
 			continue
 		}
 		v.d.at[e.key] = e
@@ -202,8 +202,8 @@ func (v value) items() []value {
 	return all
 }
 
-// didYouMean returns the hint for a word that is not among the known ones.
-func didYouMean(word string, known []string) string {
+// DidYouMean returns the hint for a word that is not among the known ones.
+func DidYouMean(word string, known []string) string {
 	best, least := "", max(1, min(3, len(word)/3+1))+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), k); d < least {

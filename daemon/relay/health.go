@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"time"
 
 	"camrelay/daemon/health"
@@ -49,8 +50,13 @@ func (p *Path) found(h Health, now time.Time) {
 	for _, c := range unlike(h.Conditions, was.Conditions) {
 		p.event(Event{Type: HealthRaised, At: now, Reason: c.Text, Condition: c})
 	}
+	recovered := p.state.Phase == supervise.Active
 	for _, c := range unlike(was.Conditions, h.Conditions) {
-		p.event(Event{Type: HealthCleared, At: now, Reason: c.Text, Condition: c})
+		ev := Event{Type: HealthCleared, At: now, Reason: c.Text, Condition: c, Recovered: recovered}
+		if !recovered {
+			ev.Reason = cmp.Or(h.Reason, h.State)
+		}
+		p.event(ev)
 	}
 	if was.State != h.State || len(was.Conditions) != len(h.Conditions) {
 		p.notify()

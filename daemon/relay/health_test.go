@@ -115,6 +115,9 @@ func TestHealthIsTruthful(t *testing.T) {
 				if raised, cleared := len(s.told(HealthRaised)), len(s.told(HealthCleared)); raised != cleared {
 					t.Errorf("%d raised, %d cleared", raised, cleared)
 				}
+				if told := s.told(HealthCleared); len(told) > 0 && !told[len(told)-1].Recovered {
+					t.Errorf("cleared, and not recovered: %+v", told[len(told)-1])
+				}
 			})
 		})
 	}

@@ -81,6 +81,7 @@ type Event struct {
 	Bytes     uint64           // NoneReader: received since the path exists
 	Held      []Claim          // NoneReader: what holds the camera all the same
 	Condition health.Condition // HealthRaised, HealthCleared
+	Recovered bool             // HealthCleared: media says so; else the camera is not looked at any more
 	Protocol  string           // NotFound
 	Remote    string           // NotFound
 }

@@ -19,11 +19,15 @@ import (
 
 	"camrelay/daemon/auth"
 	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
 	"camrelay/media/hub"
 )
 
 // errRemoved is why sessions end when their camera leaves the configuration.
 var errRemoved = errors.New("camera removed from the configuration")
+
+// errStops is why they end at the end of the daemon.
+var errStops = errors.New("the daemon stops")
 
 // Config is what a Relay works with.
 type Config struct {
@@ -117,6 +121,24 @@ func (r *Relay) Drop(name string) {
 	p.leave(errRemoved.Error())
 	r.Sessions.KickPath(name, errRemoved)
 	p.stream.Close()
+}
+
+// Close removes all paths at the end of the daemon, like Drop. What is wrong with
+// a camera is not taken back: nobody knows whether it goes on.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	paths := r.paths
+	r.paths = make(map[string]*Path)
+	r.mu.Unlock()
+	for name, p := range paths {
+		p.mu.Lock()
+		p.gone = true
+		p.become(p.state.To(supervise.Idle, errStops.Error(), time.Now()))
+		p.notify()
+		p.unlock()
+		r.Sessions.KickPath(name, errStops)
+		p.stream.Close()
+	}
 }
 
 // retire removes a runtime path that nobody wants, and tells whether it has.

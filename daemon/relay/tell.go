@@ -48,7 +48,11 @@ func (p *Path) note(ev Event) {
 	case HealthRaised:
 		p.log.Warn("camera is not well", "condition", ev.Condition.Name, "reason", ev.Reason)
 	case HealthCleared:
-		p.log.Info("camera has recovered", "condition", ev.Condition.Name)
+		if ev.Recovered {
+			p.log.Info("camera has recovered", "condition", ev.Condition.Name)
+		} else {
+			p.log.Info("camera is not looked at any more", "condition", ev.Condition.Name, "reason", ev.Reason)
+		}
 	default:
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,12 +17,13 @@ import (
 // TestWhatWasRaisedIsCleared: a camera that is not well goes, in each way.
 func TestWhatWasRaisedIsCleared(t *testing.T) {
 	for _, row := range []struct {
-		name string
-		end  func(s *site, p *Path)
+		name   string
+		end    func(s *site, p *Path)
+		reason string
 	}{
-		{"it is removed", func(s *site, _ *Path) { s.relay.Drop("gate") }},
-		{"it is stopped", func(_ *site, p *Path) { p.Stop("alice", time.Hour) }},
-		{"it expires", func(*site, *Path) { time.Sleep(10 * time.Minute) }},
+		{"it is removed", func(s *site, _ *Path) { s.relay.Drop("gate") }, "removed"},
+		{"it is stopped", func(_ *site, p *Path) { p.Stop("alice", time.Hour) }, "alice"},
+		{"it expires", func(*site, *Path) { time.Sleep(10 * time.Minute) }, nobody},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -38,8 +40,12 @@ func TestWhatWasRaisedIsCleared(t *testing.T) {
 				row.end(s, p)
 				time.Sleep(2 * tick)
 				synctest.Wait()
-				if n := len(s.told(HealthCleared)); n != 1 {
-					t.Errorf("%d cleared", n)
+				cleared := s.told(HealthCleared)
+				if len(cleared) != 1 {
+					t.Fatalf("%d cleared", len(cleared))
+				}
+				if ev := cleared[0]; ev.Recovered || !strings.Contains(ev.Reason, row.reason) {
+					t.Errorf("recovered %v, because %q, want %q", ev.Recovered, ev.Reason, row.reason)
 				}
 				p.Health() // by somebody who still holds it
 				if n := len(s.told(HealthRaised)); n != 1 {
@@ -48,6 +54,28 @@ func TestWhatWasRaisedIsCleared(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNothingRecoversAtTheEnd: that the daemon stops says nothing of a camera that
+// is not well.
+func TestNothingRecoversAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.run(func(ctx context.Context) { _ = s.relay.Run(ctx) })
+		s.add("gate", s.policy).Claim(Claim{Kind: ClaimKeepalive, By: "bob", Starts: true, Holds: true})
+		time.Sleep(time.Minute) // nothing comes
+		if n := len(s.told(HealthRaised)); n != 1 {
+			t.Fatalf("%d raised", n)
+		}
+		s.relay.Close()
+		time.Sleep(time.Minute)
+		if cleared := s.told(HealthCleared); len(cleared) != 0 {
+			t.Errorf("cleared: %+v", cleared)
+		}
+		if not := s.told(PathNotReady); len(not) != 1 || not[0].Reason != errStops.Error() {
+			t.Errorf("not ready: %+v", not)
+		}
+	})
 }
 
 // TestEventsAreToldInOrder: whoever changes the state of a path, each ready is
