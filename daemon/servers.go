@@ -244,7 +244,7 @@ func (s *servers) apiConfig() api.Config {
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
 		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
-		ConfigNews: s.d.configNews, Plan: s.d.preview,
+		SourceURL: s.d.sourceURL, ConfigNews: s.d.configNews, Plan: s.d.preview,
 		Events: s.d.events, Hooks: s.d.hooks.status,
 		Alive: s.d.alive, Ready: s.d.unready,
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ func newSources(r *relay.Relay, c *cameras, removed func(string), log *slog.Logg
 // Errors of Add, to be tested with errors.Is.
 var (
 	errTaken  = errors.New("a path of this name exists")
+	errMasked = errors.New("the source holds *** in the place of a secret: give the secret itself")
 	errSource = errors.New("the source is no rtsp or rtsps URL with a host")
 	errName   = errors.New("bad name: want parts of 1 to 64 of a-z, 0-9, _ and -, separated by slashes")
 	errClosed = errors.New("the daemon stops")
@@ -95,6 +97,22 @@ func (s *sources) Remove(name string) bool {
 		s.remove(name)
 	}
 	return ok
+}
+
+// url returns the URL of a source, empty if there is none of that name.
+func (s *sources) url(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[name].URL
+}
+
+// sourceURL returns the URL of a path's camera, without secrets.
+func (d *daemon) sourceURL(path string) string {
+	raw := cmp.Or(d.current.Load().cameras[path].URL, d.sources.url(path))
+	if raw == "" {
+		return ""
+	}
+	return media.RedactURL(raw)
 }
 
 // remove ends the path and waits for its pull. mu is held.
@@ -169,6 +187,9 @@ func (s *sources) Close() {
 
 // specOf reads the URL of a source. Its errors do not quote it.
 func specOf(raw media.Secret) (camera.Spec, error) {
+	if media.Masked(raw.Reveal()) {
+		return camera.Spec{}, errMasked
+	}
 	u, err := url.Parse(raw.Reveal())
 	if err != nil || u.Hostname() == "" || u.Scheme != "rtsp" && u.Scheme != "rtsps" {
 		return camera.Spec{}, errSource

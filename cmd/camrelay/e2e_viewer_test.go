@@ -102,10 +102,17 @@ func TestPageInChromium(t *testing.T) {
 // returns the directory and the script's place in it.
 func browser(t *testing.T, name string) (dir, script string) {
 	t.Helper()
+	return npmScript(t, name, "playwright-core@1.52.0")
+}
+
+// npmScript puts a script of testdata beside the packages it needs, and returns
+// the directory and the script's place in it.
+func npmScript(t *testing.T, name string, packages ...string) (dir, script string) {
+	t.Helper()
 	dir = t.TempDir()
-	if out, err := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir,
-		"playwright-core@1.52.0").CombinedOutput(); err != nil {
-		t.Fatalf("cannot install playwright-core: %v\n%s", err, out)
+	args := append([]string{"install", "--silent", "--no-audit", "--no-fund", "--prefix", dir}, packages...)
+	if out, err := exec.Command("npm", args...).CombinedOutput(); err != nil {
+		t.Fatalf("cannot install %q: %v\n%s", packages, err, out)
 	}
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {

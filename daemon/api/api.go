@@ -38,6 +38,7 @@ type Config struct {
 	ConfigNews  func() (ConfigStatus, <-chan struct{}) // the same, and what is closed when it changes; nil: it never does
 	Plan        func(PlanRequest) PlanResult           // nil: there are no files
 	Listeners   func() map[string]string               // server → bound address
+	SourceURL   func(path string) string               // of its camera, without secrets; nil: not told
 	Events      *webhook.Log                           // nil: nothing happens
 	Hooks       func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
 	Alive       func() bool                            // what applies the configuration goes round; nil: it does
@@ -86,6 +87,13 @@ func (s server) routes() []route {
 	return slices.Concat(s.v3Sessions(), []route{
 		{"GET /healthz", auth.None, s.healthz},
 		{"GET /readyz", auth.Read, s.readyz},
+		{"GET /openapi.json", auth.Read, s.openAPI},
+		{"GET /v3/info", auth.Read, s.v3Info},
+		{"GET /v3/hlsmuxers/list", auth.Read, s.muxersList},
+		{"GET /v3/hlsmuxers/get/{name...}", auth.Read, s.muxersGet},
+		{"GET /v3/config/global/get", auth.Read, s.configGlobal},
+		{"GET /v3/config/paths/list", auth.Read, s.confsList},
+		{"GET /v3/config/paths/get/{name...}", auth.Read, s.confsGet},
 		{"GET /v3/paths/list", auth.Read, s.pathsList},
 		{"GET /v3/paths/get/{name...}", auth.Read, s.pathsGet},
 		{"POST /v3/paths/keepalive/add/{name...}", auth.Operate, s.keepaliveAdd},

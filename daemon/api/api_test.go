@@ -28,6 +28,13 @@ func rigFor(t *testing.T, rules auth.Rules) http.Handler {
 
 func rigAndRelay(t *testing.T, rules auth.Rules) (http.Handler, *relay.Relay) {
 	t.Helper()
+	cfg := rigConfig(t, rules)
+	return New(cfg), cfg.Relay
+}
+
+// rigConfig is what the rig's API reads from.
+func rigConfig(t testing.TB, rules auth.Rules) Config {
+	t.Helper()
 	sessions, access := session.NewRegistry(nil), auth.New(slog.New(slog.DiscardHandler))
 	if _, err := access.Set(rules); err != nil {
 		t.Fatal(err)
@@ -47,7 +54,7 @@ func rigAndRelay(t *testing.T, rules auth.Rules) (http.Handler, *relay.Relay) {
 			r.Drop(p.Name())
 		}
 	})
-	return New(Config{
+	return Config{
 		Version: "1.2", Started: time.Now(), Access: access, Relay: r, Sessions: sessions,
 		Keepalive: leases(t, r),
 		Pushes: func() []Push {
@@ -59,7 +66,7 @@ func rigAndRelay(t *testing.T, rules auth.Rules) (http.Handler, *relay.Relay) {
 		Terminate: func() config.Terminate { return config.Terminate{HoldOff: time.Minute} },
 		Config:    func() ConfigStatus { return ConfigStatus{State: "applied", Generation: 4} },
 		Listeners: func() map[string]string { return map[string]string{"rtsp": "127.0.0.1:1"} },
-	}), r
+	}
 }
 
 // ask decodes the answer to a GET and returns its status code.

@@ -113,8 +113,16 @@ func (s server) configNews() (ConfigStatus, <-chan struct{}) {
 	return s.ConfigNews()
 }
 
+// whole returns st with no list that is null.
+func (st ConfigStatus) whole() ConfigStatus {
+	st.Files = append([]ConfigFile{}, st.Files...)
+	st.Problems = append([]string{}, st.Problems...)
+	st.RestartRequired = append([]string{}, st.RestartRequired...)
+	return st
+}
+
 func encode(st ConfigStatus) (body []byte, tag string) {
-	body, err := json.Marshal(st)
+	body, err := json.Marshal(st.whole())
 	if err != nil {
 		panic("api: internal error: " + err.Error())
 	}

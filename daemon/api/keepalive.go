@@ -162,12 +162,7 @@ func (s server) keepaliveList(w http.ResponseWriter, r *http.Request) {
 	for _, l := range all {
 		items = append(items, keepaliveItem(l))
 	}
-	list, ok := paginate(items, query)
-	if !ok {
-		v3Error(w, http.StatusBadRequest, "invalid itemsPerPage or page")
-		return
-	}
-	writeJSON(w, http.StatusOK, list)
+	v3Page(w, r, items)
 }
 
 func (s server) keepaliveGet(w http.ResponseWriter, r *http.Request) {

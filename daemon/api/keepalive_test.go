@@ -36,7 +36,7 @@ func (p leasePaths) Health(path string) (h keepalive.Health, changed <-chan stru
 }
 
 // leases returns keepalives that run as long as the test.
-func leases(t *testing.T, r *relay.Relay) *keepalive.Leases {
+func leases(t testing.TB, r *relay.Relay) *keepalive.Leases {
 	k := keepalive.New(keepalive.Config{Paths: leasePaths{r}, Dir: t.TempDir()}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

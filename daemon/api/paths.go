@@ -43,17 +43,30 @@ func positive(q url.Values, key string, otherwise, least int) (int, bool) {
 	return n, err == nil && n >= least && n <= 1<<20
 }
 
-// v3Path is MediaMTX's path item.
+// v3Path is MediaMTX's path item, with the names of its earlier versions.
 type v3Path struct {
 	Name          string     `json:"name"`
 	ConfName      string     `json:"confName"`
 	Source        *v3Ref     `json:"source"`
 	Ready         bool       `json:"ready"`
 	ReadyTime     *time.Time `json:"readyTime"`
+	Available     bool       `json:"available"` // as ready
+	AvailableTime *time.Time `json:"availableTime"`
+	Online        bool       `json:"online"` // as ready
+	OnlineTime    *time.Time `json:"onlineTime"`
 	Tracks        []string   `json:"tracks"`
+	Tracks2       []v3Codec  `json:"tracks2"`
 	BytesReceived uint64     `json:"bytesReceived"`
 	BytesSent     uint64     `json:"bytesSent"`
+	InboundBytes  uint64     `json:"inboundBytes"`
+	OutboundBytes uint64     `json:"outboundBytes"`
 	Readers       []v3Ref    `json:"readers"`
+}
+
+// v3Codec is MediaMTX's item of a track.
+type v3Codec struct {
+	Codec string         `json:"codec"`
+	Props map[string]any `json:"codecProps"` // null: not told
 }
 
 type v3Ref struct {
@@ -68,12 +81,7 @@ func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
 			items = append(items, s.v3Path(p))
 		}
 	}
-	list, ok := paginate(items, r.URL.Query())
-	if !ok {
-		v3Error(w, http.StatusBadRequest, "invalid itemsPerPage or page")
-		return
-	}
-	writeJSON(w, http.StatusOK, list)
+	v3Page(w, r, items)
 }
 
 func (s server) pathsGet(w http.ResponseWriter, r *http.Request) {
@@ -92,15 +100,20 @@ func (s server) v3Path(p *relay.Path) v3Path {
 	st := p.State()
 	stats := p.Stream().Meter.Stats(time.Now())
 	v := v3Path{
-		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Readers: s.keepaliveReaders(p.Name()),
-		Source: &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes, BytesSent: s.Sessions.Sent(p.Name()),
+		Name: p.Name(), ConfName: p.Name(), Tracks: []string{}, Tracks2: []v3Codec{},
+		Readers: s.keepaliveReaders(p.Name()),
+		Source:  &v3Ref{Type: "rtspSource"}, BytesReceived: stats.Bytes, BytesSent: s.Sessions.Sent(p.Name()),
 	}
+	v.InboundBytes, v.OutboundBytes = v.BytesReceived, v.BytesSent
 	if st.Phase == supervise.Active {
 		v.Ready, v.ReadyTime = true, &st.Since
 	}
+	v.Available, v.AvailableTime = v.Ready, v.ReadyTime
+	v.Online, v.OnlineTime = v.Ready, v.ReadyTime
 	tracks, _ := p.Stream().Tracks()
 	for _, t := range tracks {
 		v.Tracks = append(v.Tracks, v3Track(t))
+		v.Tracks2 = append(v.Tracks2, v3Codec{Codec: v3Track(t)})
 	}
 	for _, sess := range s.Sessions.List() {
 		if sess.Path == p.Name() && sess.Kind == session.Viewer {

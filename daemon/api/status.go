@@ -122,7 +122,7 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Goroutines: runtime.NumGoroutine(),
-		Config: s.Config.Config(), Listeners: s.Listeners(),
+		Config: s.Config.Config().whole(), Listeners: s.Listeners(),
 		Hooks:   s.Hooks(),
 		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),

@@ -77,12 +77,7 @@ func (s server) v3List(k v3Kind) http.HandlerFunc {
 				items = append(items, v3Item(one))
 			}
 		}
-		page, ok := paginate(items, r.URL.Query())
-		if !ok {
-			v3Error(w, http.StatusBadRequest, "invalid itemsPerPage or page")
-			return
-		}
-		writeJSON(w, http.StatusOK, page)
+		v3Page(w, r, items)
 	}
 }
 

@@ -146,6 +146,9 @@ var people = []broken{
 }
 
 var objects = []broken{
+	{"a password as it is shown", cam("password: \"***\"")},
+	{"a URL as it is shown", "version: 1\ncameras: {gate: {url: \"rtsp://c/user=a_password=***\"}}\n"},
+	{"a URL as a program sends it back", "version: 1\ncameras: {gate: {url: \"rtsp://c/?token=%2A%2A%2a\"}}\n"},
 	{"a camera in capitals", "version: 1\ncameras:\n  Gate: {url: rtsp://c/}\n"},
 	{"a camera named by its URL", "version: 1\ncameras:\n  \"rtsp://a:hunter2@c/\": {}\n"},
 	{"two cameras named by their URL", "version: 1\ncameras: {\"a:hunter2@c\": {}, \"a:hunter2@c\": {}}\n"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,6 +55,9 @@ func (e Errors) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// MarshalJSON makes no mistakes an empty list.
+func (e Errors) MarshalJSON() ([]byte, error) { return json.Marshal(append([]*Error{}, e...)) }
 
 // Unwrap returns the mistakes, for errors.As.
 func (e Errors) Unwrap() []error {

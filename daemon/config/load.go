@@ -188,6 +188,10 @@ func (d *decoder) secret(low, high int, set func(media.Secret)) func(value) {
 		if !ok {
 			return
 		}
+		if media.Masked(s) {
+			v.failMasked()
+			return
+		}
 		ref := secretRef{place: v, kind: literal, name: s, low: low, high: high, set: set}
 		if m := reference.FindStringSubmatch(s); m != nil {
 			ref.kind, ref.name = credential, m[1]

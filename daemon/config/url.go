@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"camrelay/media"
 )
 
 // url takes a URL of one of the schemes, and returns it parsed and as it
@@ -22,6 +24,8 @@ func (v value) url(schemes ...string) (u *url.URL, raw string) {
 	}
 	u, err := url.Parse(s)
 	switch {
+	case media.Masked(s):
+		v.failMasked()
 	case err != nil:
 		v.fail("cannot be read as a URL", "write special characters as %XX; user names and secrets have keys of their own")
 	case !slices.Contains(schemes, u.Scheme):
@@ -38,6 +42,11 @@ func (v value) url(schemes ...string) (u *url.URL, raw string) {
 		return u, s
 	}
 	return nil, ""
+}
+
+// failMasked refuses what is shown in the place of a secret.
+func (v value) failMasked() {
+	v.fail("holds *** in the place of a secret", "give the secret itself; what is shown has none")
 }
 
 func (v value) badScheme(scheme string, schemes []string) {
