@@ -176,8 +176,7 @@ func (d *document) fields(t reflect.Type) map[string]any {
 	if i := strings.IndexByte(owner, '['); i > 0 {
 		owner = owner[:i]
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous && tag == "" {
 			of, optional := f.Type, f.Type.Kind() == reflect.Pointer

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 
 	"camrelay/daemon/session"
@@ -159,9 +160,7 @@ func operations() map[string]operation {
 		},
 		"POST /rest-api/stream/find_all": {id: "streamFindAll", summary: "List everything", answer: []mediaSession{}},
 	}
-	for pattern, op := range v3Operations() {
-		all[pattern] = op
-	}
+	maps.Copy(all, v3Operations())
 	return all
 }
 

@@ -122,9 +122,10 @@ func fullRig(t testing.TB) (h http.Handler, ids map[string]string) {
 	ids = make(map[string]string)
 	counts := func() (read, wrote uint64) { return 1, 2 }
 	for _, k := range v3Kinds() {
-		one, _ := cfg.Sessions.Open(t.Context(), session.Info{Kind: session.Viewer, Protocol: k.protocol, Path: "gate"}, counts)
+		info := session.Info{Kind: session.Viewer, Protocol: k.protocol, Path: "gate"}
+		one, _ := cfg.Sessions.Open(t.Context(), info, counts)
 		ids["/v3/"+k.name+"/get/{id}"] = one.ID
-		gone, _ := cfg.Sessions.Open(t.Context(), session.Info{Kind: session.Viewer, Protocol: k.protocol, Path: "gate"}, counts)
+		gone, _ := cfg.Sessions.Open(t.Context(), info, counts)
 		gone.Close(nil)
 	}
 	cfg.Sessions.Open(t.Context(), session.Info{Kind: session.Pull, Protocol: "rtsp", Path: "gate"}, counts)
