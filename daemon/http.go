@@ -13,9 +13,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"camrelay/daemon/api"
+	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 	"camrelay/media/accept"
 )
@@ -34,6 +36,7 @@ const (
 // httpLimits are those of one server.
 type httpLimits struct {
 	conns  accept.Limits // of each of its listeners
+	rates  auth.Rates    // of requests, on all of them
 	body   int64         // bytes of a request's
 	refuse func(w http.ResponseWriter, r *http.Request, code int, text string)
 }
@@ -43,6 +46,8 @@ type httpLimits struct {
 func viewerLimits(l config.Listener) httpLimits {
 	return httpLimits{
 		conns: accept.Limits{All: cmp.Or(l.MaxConnections, 1024), FromOne: cmp.Or(l.MaxPerAddress, 128)},
+		// A player with low latency asks ten times a second, a browser at its start more often.
+		rates: auth.Rates{One: auth.Bucket{Per: 500, Burst: 2000}, All: auth.Bucket{Per: 20_000, Burst: 40_000}},
 		refuse: func(w http.ResponseWriter, _ *http.Request, code int, text string) {
 			http.Error(w, text, code)
 		},
@@ -51,7 +56,10 @@ func viewerLimits(l config.Listener) httpLimits {
 
 // apiLimits are those of the API.
 func apiLimits() httpLimits {
-	return httpLimits{conns: accept.Limits{All: 256, FromOne: 64}, body: api.MaxBody, refuse: api.Refuse}
+	return httpLimits{
+		conns: accept.Limits{All: 256, FromOne: 64}, body: api.MaxBody, refuse: api.Refuse,
+		rates: auth.Rates{One: auth.Bucket{Per: 50, Burst: 200}, All: auth.Bucket{Per: 1000, Burst: 2000}},
+	}
 }
 
 // httpServer serves a handler on listeners that are bound.
@@ -77,7 +85,7 @@ func (s *httpServer) secure(cfg *tls.Config) {
 func listenHTTP(
 	bind accept.Bind, addr, socket string, limits httpLimits, handler http.Handler, log *slog.Logger,
 ) (*httpServer, error) {
-	s := &httpServer{handler: bodied(limits, handler), log: log}
+	s := &httpServer{handler: rated(limits, bodied(limits, handler)), log: log}
 	if addr != "" {
 		ln, err := bind(context.Background(), addr)
 		if err != nil {
@@ -102,6 +110,27 @@ func listenHTTP(
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	s.listeners = append(s.listeners, accept.New(ln, limits.conns, nil))
 	return s, nil
+}
+
+// rated hands next no more requests than the limits allow: of one address, so that
+// nobody takes the time of all, and of all, so that the box has some left for its
+// cameras.
+func rated(limits httpLimits, next http.Handler) http.Handler {
+	limiter := auth.NewLimiter(limits.rates)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wait := limiter.Take(r.RemoteAddr, time.Now())
+		if wait == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+		h.Set("Cache-Control", "no-store")
+		if r.ContentLength != 0 {
+			h.Set("Connection", "close") // its body is not read
+		}
+		limits.refuse(w, r, http.StatusTooManyRequests, "too many requests")
+	})
 }
 
 // bodied hands next requests whose body is there as a whole, so that nothing

@@ -165,10 +165,12 @@ func planOf(cfg *config.Config, version string) plan {
 }
 
 func accessOf(cfg *config.Config) auth.Rules {
-	r := auth.Rules{Open: cfg.Access.View == config.ViewOpen}
+	r := auth.Rules{
+		Open: cfg.Access.View == config.ViewOpen, Hosts: cfg.Access.Hosts, RTSP: auth.Proof(cfg.Access.RTSP),
+	}
 	for _, u := range cfg.Users {
 		r.Users = append(r.Users, auth.User{
-			Name: u.Name, PasswordHash: u.PasswordHash, TokenHashes: u.TokenHashes,
+			Name: u.Name, PasswordHash: u.PasswordHash, TokenHashes: u.TokenHashes, DigestHashes: u.DigestHashes,
 			Role: auth.Role(u.Role), Cameras: u.Cameras,
 		})
 	}

@@ -109,13 +109,14 @@ func (s *servers) applyOutputs(outputs map[string]config.Outputs) {
 func (s *servers) openRTSP(spec config.RTSP) (runner, error) {
 	return s.listenRTSP("rtsp", rtspd.Config{
 		Listen: spec.Listen, MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress,
+		Schemes: s.d.access.Schemes,
 	})
 }
 
 func (s *servers) openRTSPS(spec config.RTSP) (runner, error) {
 	return s.listenRTSP("rtsps", rtspd.Config{
 		Listen: spec.TLS.Listen, RTPPort: -1, TLS: s.rtspCert.config(),
-		MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress,
+		MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress, Schemes: s.d.access.Schemes,
 	})
 }
 

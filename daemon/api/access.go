@@ -32,14 +32,21 @@ func (s server) guard(r route) http.HandlerFunc {
 			w.Header().Add("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
 			w.Header().Add("WWW-Authenticate", `Bearer realm="camrelay"`)
 			Refuse(w, req, http.StatusUnauthorized, "authentication required")
-		case who.Anonymous() && !isOwnName(req):
+		case (who.Anonymous() || changes(req)) && !isUnix(req) && !s.Access.OwnName(req.Host):
 			// A web page whose name has been made to point here (DNS rebinding).
-			Refuse(w, req, http.StatusMisdirectedRequest, "address the API as 127.0.0.1 or localhost")
-		case pages.Check(req) != nil:
+			Refuse(w, req, http.StatusMisdirectedRequest,
+				"address the API by an address of the box, by a name like camrelay.local, or by one that access.hosts lists")
+		case pages.Check(req) != nil || req.Header.Get("Sec-Fetch-Site") == "cross-site":
 			Refuse(w, req, http.StatusForbidden, "a page of another origin may not ask for this")
 		case !who.May(r.right):
 			Refuse(w, req, http.StatusForbidden, "this needs the right to "+r.right.String())
 		default:
+			if changes(req) {
+				if code, text := admitBody(req); text != "" {
+					Refuse(w, req, code, text)
+					return
+				}
+			}
 			r.handler(w, req.WithContext(auth.NewContext(req.Context(), who)))
 		}
 	}
@@ -77,19 +84,8 @@ func isLocal(r *http.Request) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// isOwnName tells whether the request is addressed to what cannot be the name of
-// a foreign site.
-func isOwnName(r *http.Request) bool {
-	if isUnix(r) {
-		return true
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || strings.EqualFold(host, "localhost")
-}
+// changes tells whether a request is of a kind that may change something.
+func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
 // unknown answers requests that no route takes.
 func unknown(mux *http.ServeMux) http.HandlerFunc {

@@ -51,6 +51,7 @@ func call(t *testing.T, h http.Handler, method, path, body string, edit func(*ht
 	t.Helper()
 	res := request(t, h, method, path, func(r *http.Request) {
 		r.Body = io.NopCloser(strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
 		edit(r)
 	})
 	v := make(map[string]any)

@@ -74,6 +74,7 @@ func post(t *testing.T, h http.Handler, path, body, token string) (code int, ans
 	t.Helper()
 	res := request(t, h, http.MethodPost, path, func(r *http.Request) {
 		r.Body = io.NopCloser(strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
 		if token != "" {
 			bearer(token)(r)
 		}

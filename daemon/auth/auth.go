@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type User struct {
 	Name         string
 	PasswordHash media.Secret   // PHC string of argon2id, as Hash makes it; empty: no password lets in
 	TokenHashes  []media.Secret // SHA-256 of the token's text, hexadecimal
+	DigestHashes []media.Secret // as DigestHash makes them, of the password and of tokens
 	Role         Role
 	Cameras      []string // paths; nil: all
 }
@@ -40,17 +42,22 @@ type User struct {
 type Rules struct {
 	Open  bool // anybody may watch who reaches a port
 	Users []User
+	Hosts []string // names of the box besides those that OwnName knows
+	RTSP  Proof    // empty: ProofAuto
 }
 
 // Credentials are what a client presented.
 type Credentials struct {
 	User, Password string
 	Token          string
-	Remote         string // host:port, or host
+	Digest         *hub.Digest // of User's password or token; nil: none
+	Remote         string      // host:port, or host
 }
 
 // given tells whether there is anything to check.
-func (c Credentials) given() bool { return c.User != "" || c.Password != "" || c.Token != "" }
+func (c Credentials) given() bool {
+	return c.User != "" || c.Password != "" || c.Token != "" || c.Digest != nil
+}
 
 // ThrottledError is the error of an attempt that was not looked at because too many
 // have failed, or are being looked at. It is a hub.ErrUnavailable.
@@ -75,6 +82,9 @@ type Access struct {
 type book struct {
 	known  bool // what the rules are: false until Set
 	open   bool
+	hosts  []string
+	digest bool // is offered by RTSP
+	basic  bool // is
 	users  map[string]*account
 	tokens map[[sha256.Size]byte]*account
 	decoy  hash // takes as long as a user's; for names that there are not
@@ -85,6 +95,7 @@ type account struct {
 	Principal
 	hash   hash
 	tokens map[[sha256.Size]byte]bool
+	proofs []proof
 	good   atomic.Pointer[[sha256.Size]byte] // sum of the last password that was right; nil: none yet
 }
 
@@ -104,7 +115,8 @@ func New(log *slog.Logger) *Access {
 // users whose hashes cannot be read; they cannot log in by them.
 func (a *Access) Set(r Rules) (gone func(user, camera string) bool, err error) {
 	next := &book{
-		known: true, open: r.Open, users: make(map[string]*account), tokens: make(map[[sha256.Size]byte]*account),
+		known: true, open: r.Open, hosts: hostsOf(r.Hosts),
+		users: make(map[string]*account), tokens: make(map[[sha256.Size]byte]*account),
 	}
 	old := a.book.Load()
 	for _, u := range r.Users {
@@ -123,6 +135,7 @@ func (a *Access) Set(r Rules) (gone func(user, camera string) bool, err error) {
 			next.decoy = acc.hash
 		}
 	}
+	next.digest, next.basic = r.schemes()
 	a.book.Store(next)
 	return func(user, camera string) bool { return lost(old.users[user], next, user, camera) }, err
 }
@@ -142,6 +155,14 @@ func newAccount(u User) (*account, error) {
 			continue
 		}
 		acc.tokens[[sha256.Size]byte(sum)] = true
+	}
+	for _, d := range u.DigestHashes {
+		p, ok := parseProof(d.Reveal())
+		if !ok {
+			err = fmt.Errorf("cannot read a digest hash of user %s", u.Name)
+			continue
+		}
+		acc.proofs = append(acc.proofs, p)
 	}
 	return acc, err
 }
@@ -163,6 +184,11 @@ func lost(before *account, now *book, user, camera string) bool {
 			return true
 		}
 	}
+	for _, p := range before.proofs {
+		if !slices.Contains(acc.proofs, p) {
+			return true
+		}
+	}
 	return before.hash.set() && !before.hash.equal(acc.hash)
 }
 
@@ -173,7 +199,9 @@ func (a *Access) View(req hub.Request) (Principal, error) {
 	if a.book.Load().open {
 		return Principal{all: true}, nil
 	}
-	c := Credentials{User: req.User, Password: req.Password, Token: req.Token, Remote: req.Remote}
+	c := Credentials{
+		User: req.User, Password: req.Password, Token: req.Token, Digest: req.Digest, Remote: req.Remote,
+	}
 	if c.Token == "" {
 		c.Token = req.Query.Get("token") // for players that send no headers
 	}
@@ -205,6 +233,9 @@ func (a *Access) Authenticate(c Credentials) (Principal, error) {
 	b := a.book.Load()
 	if !c.given() || len(b.users) == 0 {
 		return Principal{}, hub.ErrDenied
+	}
+	if c.Digest != nil {
+		return a.digest(b, c)
 	}
 	// Who knows no headers but those of a password may send a token as one.
 	for _, token := range []string{c.Token, c.Password} {
@@ -250,19 +281,8 @@ func (a *Access) password(b *book, acc *account, c Credentials) error {
 			return nil
 		}
 	}
-	ok, err := a.logins.check(sum, h, c.Password, func() error {
-		// Entered before it is known: many at once must not be one attempt.
-		for _, key := range []client{{address, ""}, who} {
-			wait, began := a.failing.try(key, now)
-			if wait > 0 {
-				return ThrottledError{wait}
-			}
-			if began {
-				a.log.Warn("logins fail", "remote", address)
-			}
-		}
-		return nil
-	})
+	// Entered before it is known: many at once must not be one attempt.
+	ok, err := a.logins.check(sum, h, c.Password, func() error { return a.attempt(who, now) })
 	if err != nil {
 		return err
 	}
@@ -271,6 +291,20 @@ func (a *Access) password(b *book, acc *account, c Credentials) error {
 	}
 	a.failing.forgive(who)
 	acc.good.Store(&sum)
+	return nil
+}
+
+// attempt enters an attempt that may fail, unless the client has to wait.
+func (a *Access) attempt(who client, now time.Time) error {
+	for _, key := range []client{{who.address, ""}, who} {
+		wait, began := a.failing.try(key, now)
+		if wait > 0 {
+			return ThrottledError{wait}
+		}
+		if began {
+			a.log.Warn("logins fail", "remote", who.address)
+		}
+	}
 	return nil
 }
 

@@ -77,7 +77,21 @@ const (
 )
 
 // Access is the section access.
-type Access struct{ View View }
+type Access struct {
+	View  View
+	Hosts []string // names of the box besides its own, as requests for it show them
+	RTSP  Proof
+}
+
+// Proof is how players show by RTSP who they are.
+type Proof string
+
+// The values of access.rtsp.
+const (
+	ProofAuto   Proof = "auto"   // digest too, if each password and token has its digest_hash
+	ProofBasic  Proof = "basic"  // the password itself
+	ProofDigest Proof = "digest" // never the password itself
+)
 
 // API is the section api.
 type API struct {
@@ -122,7 +136,7 @@ type Terminate struct {
 // defaults. A camera begins as standard's Defaults say, a push as newPush.
 func standard() *Config {
 	return &Config{
-		Access:  Access{View: ViewClosed},
+		Access:  Access{View: ViewClosed, RTSP: ProofAuto},
 		RTSP:    RTSP{Listener: Listener{Listen: ":8554"}},
 		HTTP:    HTTP{Listener: Listener{Listen: ":8888"}},
 		RTMP:    Listener{Listen: ":1935"},

@@ -28,7 +28,7 @@ func (d *decoder) sections() fields {
 	cfg := d.cfg
 	return fields{
 		"version":       number(&cfg.Version, 1, 1),
-		"access":        section(fields{"view": word(&cfg.Access.View, ViewClosed, ViewOpen)}),
+		"access":        section(accessFields(&cfg.Access)),
 		"rtsp":          section(d.rtspServer(&cfg.RTSP)),
 		"http":          section(d.httpServer(&cfg.HTTP)),
 		"rtmp":          section(listenerFields(&cfg.RTMP)),
@@ -48,6 +48,33 @@ func (d *decoder) sections() fields {
 		"confirm":       section(fields{"timeout": span(&cfg.Confirm, 0, time.Hour)}),
 	}
 }
+
+func accessFields(a *Access) fields {
+	return fields{
+		"view": word(&a.View, ViewClosed, ViewOpen),
+		"rtsp": word(&a.RTSP, ProofAuto, ProofBasic, ProofDigest),
+		"hosts": func(v value) {
+			a.Hosts = nil // what a later file says replaces it
+			for _, item := range v.items() {
+				if item.describes("string") {
+					item.schema.Pattern = hostName.String()
+					continue
+				}
+				name, ok := item.text()
+				switch {
+				case !ok:
+				case !hostName.MatchString(name):
+					item.fail("is no name of a host", "for example cams.example.org, without a port")
+				default:
+					a.Hosts = append(a.Hosts, name)
+				}
+			}
+		},
+	}
+}
+
+// hostName is a name of the DNS.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?\.?$`)
 
 // section takes a mapping.
 func section(f fields) func(value) {

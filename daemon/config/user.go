@@ -26,12 +26,14 @@ type User struct {
 	Name         string
 	PasswordHash media.Secret   // PHC string of argon2id; empty: no password lets in
 	TokenHashes  []media.Secret // SHA-256 of tokens, 64 digits, lower case
+	DigestHashes []media.Secret // for RTSP digest: of the password and of tokens, MD5 and SHA-256 with a colon between
 	Role         Role
 	Cameras      []string // paths, exact; nil: all
 }
 
 var (
 	userName = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+	digests  = regexp.MustCompile(`^[0-9a-f]{32}:[0-9a-f]{64}$`)
 	hexSum   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// phc is what camrelay user hash prints: a salt of 8 to 64 bytes, a sum of 16 to 64.
 	phc = regexp.MustCompile(`^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})` +
@@ -62,6 +64,7 @@ func (d *decoder) users(v value) {
 // userFields is the table of the keys of user n.
 func (d *decoder) userFields(n int, u *User) fields {
 	token := func(s media.Secret) { d.cfg.Users[n].TokenHashes = append(d.cfg.Users[n].TokenHashes, s) }
+	digest := func(s media.Secret) { d.cfg.Users[n].DigestHashes = append(d.cfg.Users[n].DigestHashes, s) }
 	return fields{
 		"name": func(v value) {
 			if s, ok := v.text(); ok && !userName.MatchString(s) {
@@ -78,6 +81,12 @@ func (d *decoder) userFields(n int, u *User) fields {
 				d.checked(hexSum.MatchString, "camrelay user token prints it", token)(item)
 			}
 		},
+		"digest_hash": d.checked(digests.MatchString, digestHint, digest),
+		"digest_hashes": func(v value) {
+			for _, item := range v.items() {
+				d.checked(digests.MatchString, digestHint, digest)(item)
+			}
+		},
 		"role": word(&u.Role, RoleViewer, RoleOperator, RoleAdmin),
 		"cameras": func(v value) {
 			u.Cameras = []string{}
@@ -90,6 +99,9 @@ func (d *decoder) userFields(n int, u *User) fields {
 		},
 	}
 }
+
+// digestHint says where a digest_hash comes from.
+const digestHint = "camrelay user prints it where it is given --name"
 
 // checked is secret for values of a form.
 func (d *decoder) checked(good func(string) bool, hint string, set func(media.Secret)) func(value) {
@@ -117,6 +129,9 @@ func isHash(s string) bool {
 	return in(m[1], 8, maxMemory) && in(m[2], 1, maxPasses) && in(m[3], 1, maxLanes)
 }
 
+// hashKeys are the keys of a user by which one may log in.
+var hashKeys = []string{"password_hash", "token_hash", "token_hashes", "digest_hash", "digest_hashes"}
+
 // checkUsers checks what users have to do with one another and with cameras.
 func (d *decoder) checkUsers() {
 	seen := make(map[string]int)
@@ -129,7 +144,7 @@ func (d *decoder) checkUsers() {
 		}
 		seen[u.Name] = n
 		_, readable := d.at[key].node.(ast.MapNode)
-		if readable && !d.has(key+".password_hash") && !d.has(key+".token_hash") && !d.has(key+".token_hashes") {
+		if readable && !slices.ContainsFunc(hashKeys, func(k string) bool { return d.has(key + "." + k) }) {
 			d.place(key).fail("can never log in", "give password_hash or token_hash")
 		}
 		for i, name := range u.Cameras {

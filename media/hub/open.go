@@ -28,6 +28,20 @@ type Request struct {
 	User      string // as given by the client; empty if none
 	Password  string
 	Token     string // bearer token as given by the client; empty if none
+	Digest    *Digest
+}
+
+// Realm is what clients are asked a password of (RFC 7235 §2.2).
+const Realm = "camrelay"
+
+// Digest shows that a client knows the password of User without showing it: the
+// response to a challenge (RFC 2617 §3.2.2, without qop), which is the server's own
+// and of this connection.
+type Digest struct {
+	SHA256      bool // MD5 if not
+	Method, URI string
+	Nonce       string
+	Response    string // hexadecimal
 }
 
 // Subscription is the right to read a stream. The holder counts what it sends

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -36,6 +37,7 @@ type client struct {
 	mode      startMode
 	setup     *setup
 	lanes     []lane
+	challenge challenge
 
 	mu      sync.Mutex // guards what follows
 	asked   string     // path?query of sub
@@ -76,7 +78,7 @@ func (c *client) subscribe(req *base.Request, path, query string) *base.Response
 	}
 	if have == nil {
 		if have, err = c.open(req, path, q); err != nil {
-			return c.handler.refuse(err)
+			return c.refuse(err)
 		}
 		c.join(have, asked)
 	}
@@ -84,15 +86,25 @@ func (c *client) subscribe(req *base.Request, path, query string) *base.Response
 		tracks, _ := have.Stream.Tracks()
 		switch {
 		case len(tracks) == 0 && have.Stream.About() != nil:
-			return c.handler.refuse(errNothing)
+			return c.refuse(errNothing)
 		case len(tracks) == 0:
-			return c.handler.refuse(hub.ErrUnavailable)
+			return c.refuse(hub.ErrUnavailable)
 		}
 		c.mode = mode
 		c.desc = describe(have.Stream.Name(), tracks)
 		c.lanes = newLanes(tracks)
 	}
 	return nil
+}
+
+// refuse returns the response to an error of the Opener's.
+func (c *client) refuse(err error) *base.Response {
+	res := c.handler.refuse(err)
+	if res.StatusCode == base.StatusUnauthorized {
+		digest, basic := c.handler.server.cfg.Schemes()
+		res.Header["WWW-Authenticate"] = c.challenge.ask(digest, basic, time.Now())
+	}
+	return res
 }
 
 func newLanes(tracks []*media.Track) []lane {
@@ -108,10 +120,8 @@ func (c *client) open(req *base.Request, path string, q url.Values) (*hub.Subscr
 		Path: path, Query: q, Protocol: "rtsp",
 		Remote: c.conn.RemoteAddr().String(), UserAgent: c.userAgent,
 	}
-	var auth headers.Authorization
-	if auth.Unmarshal(req.Header["Authorization"]) == nil && auth.Method == headers.AuthMethodBasic {
-		r.User, r.Password = auth.Username, auth.BasicPass
-	}
+	digest, basic := c.handler.server.cfg.Schemes()
+	c.challenge.show(&r, req, digest, basic, time.Now())
 	return c.handler.open(r)
 }
 

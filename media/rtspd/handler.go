@@ -224,7 +224,6 @@ func (h *handler) refuse(err error) *base.Response {
 		res.StatusCode = base.StatusNotFound
 	case errors.Is(err, hub.ErrDenied):
 		res.StatusCode = base.StatusUnauthorized
-		res.Header["WWW-Authenticate"] = base.HeaderValue{`Basic realm="camrelay"`}
 	case errors.Is(err, hub.ErrForbidden):
 		res.StatusCode = base.StatusForbidden
 	case errors.Is(err, errNothing):

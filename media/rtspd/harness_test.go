@@ -56,7 +56,14 @@ type site struct {
 // serve runs a server for the length of the test and fails if it leaves a goroutine.
 func serve(t *testing.T, cfg Config, streams ...*hub.Stream) *site {
 	t.Helper()
-	s := &site{streams: make(map[string]*hub.Stream), ended: make(chan error, 64)}
+	return serveBehind(t, cfg, nil, streams...)
+}
+
+// serveBehind is serve with a door: programs that connect see what was there
+// before the server ran.
+func serveBehind(t *testing.T, cfg Config, refuse func(hub.Request) error, streams ...*hub.Stream) *site {
+	t.Helper()
+	s := &site{streams: make(map[string]*hub.Stream), ended: make(chan error, 64), refuse: refuse}
 	for _, st := range streams {
 		s.streams[st.Name()] = st
 	}

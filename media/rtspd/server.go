@@ -74,6 +74,9 @@ type Config struct {
 
 	TLS *tls.Config // RTSP over TLS, where media comes over TCP alone; nil: plain
 
+	// Schemes tells by what viewers may show who they are; nil: by basic alone.
+	Schemes func() (digest, basic bool)
+
 	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
 
 	Bind accept.Bind // of the control port; nil: accept.Bound
@@ -107,6 +110,9 @@ func New(cfg Config, open hub.Opener, log *slog.Logger) *Server {
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, defaultTimeout)
 	if cfg.Bind == nil {
 		cfg.Bind = accept.Bound
+	}
+	if cfg.Schemes == nil {
+		cfg.Schemes = func() (digest, basic bool) { return false, true }
 	}
 	return &Server{cfg: cfg, open: open, log: log}
 }
