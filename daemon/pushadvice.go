@@ -2,11 +2,8 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
@@ -69,8 +66,8 @@ func Advice(ctx context.Context, cfg *config.Config, runtimeDir string) ([]strin
 	if !filepath.IsAbs(socket) {
 		socket = filepath.Join(runtimeDir, socket)
 	}
-	st, err := statusOf(ctx, socket)
-	if err != nil {
+	var st api.Status
+	if err := api.Ask(ctx, socket, "/v1/status", &st); err != nil {
 		return nil, err
 	}
 	var all []string
@@ -105,31 +102,4 @@ func factsOf(c api.CameraStatus, push pushPlan) platform.Facts {
 	}
 	f.Audio = soundOf(push.spec.audio, push.terms.platform, f.Audio)
 	return f
-}
-
-// statusOf asks the API behind a socket.
-func statusOf(ctx context.Context, socket string) (st api.Status, err error) {
-	client := &http.Client{
-		Timeout: 2 * time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				var d net.Dialer
-				return d.DialContext(ctx, "unix", socket)
-			},
-		},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://camrelay/v1/status", nil)
-	if err != nil {
-		return st, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return st, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return st, fmt.Errorf("the API answers %s", resp.Status)
-	}
-	return st, json.NewDecoder(resp.Body).Decode(&st)
 }

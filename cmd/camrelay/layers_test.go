@@ -29,7 +29,7 @@ type room struct {
 // those who wire it.
 var rooms = []room{
 	{
-		"cmd/camrelay", "daemon daemon/auth daemon/config media media/testcam selftest systemd",
+		"cmd/camrelay", "daemon daemon/auth daemon/config media media/srt media/testcam selftest systemd",
 		"main parses, wires and exits",
 	},
 	{"selftest", "hal/... daemon/config daemon/api media media/testcam", "checks use the box as its users do"},
@@ -145,7 +145,7 @@ var doors = []door{
 	{"github.com/gen2brain/aac-go", "media/audio", "", "sound is encoded in one room"},
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
-		"golang.org/x/sys", "cmd/camrelay hal/... systemd daemon media/hls media/rtspd media/camera media/srt " +
+		"golang.org/x/sys", "cmd/camrelay selftest hal/... systemd daemon media/hls media/rtspd media/camera media/srt " +
 			"media/upstream",
 		"", "few rooms talk to the kernel",
 	},

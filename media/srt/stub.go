@@ -45,3 +45,15 @@ func (*Server) Addr() net.Addr { return nil }
 
 // Stats returns no counts.
 func (*Server) Stats() Stats { return Stats{} }
+
+// Sink stands for the one of a build with cgo.
+type Sink struct{}
+
+// ListenSink says that this build cannot receive by SRT.
+func ListenSink(string) (*Sink, error) { return nil, errWithout }
+
+// Addr returns nil.
+func (*Sink) Addr() net.Addr { return nil }
+
+// Run says that this build cannot receive by SRT.
+func (*Sink) Run(context.Context, func([]byte)) error { return errWithout }
