@@ -2,7 +2,8 @@
 # box.sh WORK CACHE CONSOLE: boots WORK/disk with the kernel in CACHE, and plays
 # around it: camera, players and servers run here, the box obeys at port 7000. Runs
 # in a network namespace of its own, for boot.sh. Prints TAP lines, at last
-# "BOX end N passed, M failed". CAMRELAY_STEADY is how many seconds it counts what a
+# "BOX end N passed, M failed". What camera and players say is in CONSOLE.site.
+# CAMRELAY_STEADY is how many seconds it counts what a
 # steady box writes; 60.
 set -uo pipefail
 
@@ -10,12 +11,15 @@ work=$1 cache=$2 console=$3 steady=${CAMRELAY_STEADY-60}
 n=0 failed=0 here=()
 ok() {
 	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2 [$SECONDS s]"; else
+	[ "$1" = 0 ] && echo "ok $n - $2 [$SECONDS s]"
+	if [ "$1" != 0 ]; then
 		failed=$((failed + 1))
 		echo "not ok $n - $2 [$SECONDS s]"
-		[ -e /proc/"${qemu-0}" ] && box 'systemctl show -P StatusText camrelay; journalctl -u camrelay -o short-monotonic --no-pager -n 15'
+		alive && box 'systemctl show -P StatusText camrelay; journalctl -u camrelay -o short-monotonic --no-pager -n 15'
+		alive || { echo "Bail out! The emulator has ended"; exit 1; }
 	fi
 }
+alive() { kill -0 "$qemu" 2>/dev/null; }
 await() { # SECONDS CMD…
 	local end=$((SECONDS + $1))
 	shift
@@ -42,11 +46,11 @@ plays_on() {
 	await 120 plays_more
 }
 start() { # CMD…
-	"$@" >>"$work/here.log" 2>&1 </dev/null &
+	"$@" >>"$console.site" 2>&1 </dev/null &
 	here+=($!)
 }
 decoded() { # FFMPEG'S ARGUMENTS…: how many pictures and sounds it decodes of 5 s
-	timeout -s KILL 180 ffmpeg -nostdin -hide_banner -v error "$@" -t 5 -f framehash - 2>>"$work/here.log" |
+	timeout -s KILL 180 ffmpeg -nostdin -hide_banner -v error "$@" -t 5 -f framehash - 2>>"$console.site" |
 		awk -F, '/^[01],/ { seen[$1]++ } END { print "pictures=" seen[0]+0, "sounds=" seen[1]+0 }'
 }
 enough() { [[ $1 =~ pictures=([0-9]+)\ sounds=([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 60 ] && [ "${BASH_REMATCH[2]}" -ge 60 ]; }
@@ -136,6 +140,7 @@ ok $? "it is gone: $(box 'prop StatusText')"
 
 echo "# what goes wrong"
 start "$work/guest" follow http://127.0.0.1:8888/gate/hls.m3u8 "$work/report"
+player=$!
 plays_on
 ok $? "a player here plays: $(cat "$work/report")"
 box 'pid=$(prop MainPID); kill -9 $pid; await 120 runs $pid'
@@ -156,7 +161,9 @@ sleep 15
 await 120 box 'await 60 test -s /root/wire-back'
 box 'await 120 status "1/1 cameras warm, config #4" &&
 [ $(date -d "$(systemctl show -P ActiveEnterTimestamp camrelay)" +%s) -lt $(cat /root/wire-back) ]'
-ok $? "it starts without a network, and has its camera when that comes: $(box 'prop StatusText')"
+rc=$?
+box 'journalctl -u camrelay -u systemd-networkd -o short-monotonic --no-pager -n 40' >>"$console.site"
+ok $rc "it starts without a network, and has its camera when that comes: $(box 'prop StatusText')"
 plays_on
 ok $? "the player goes on: $(cat "$work/report")"
 
@@ -174,17 +181,19 @@ box '! journalctl -u camrelay -o cat --no-pager -n 50 | grep -i "watchdog timeou
 ok $? "nothing else has noticed: $(box 'prop StatusText')"
 
 echo "# upgrade"
-kill "${here[-1]}"
+kill "$player"
 start "$work/guest" follow http://127.0.0.1:8888/gate/hls.m3u8 "$work/report"
+player=$!
 plays_on
+box 'systemd-run -q --unit=follow /root/guest follow http://127.0.0.1:8888/gate/hls.m3u8 /root/report'
 box 'echo "# an edit of the box" >>/etc/camrelay/camrelay.yaml; await 120 status "1/1 cameras warm, config #5"
 pid=$(prop MainPID); DEBIAN_FRONTEND=noninteractive dpkg -i /root/v2.deb </dev/null && await 120 runs $pid &&
 grep -q "an edit of the box" /etc/camrelay/camrelay.yaml && dpkg-query -W camrelay'
 ok $? "to a second version, with an edited configuration and nobody to answer"
 plays_on
 ok $? "the player goes on: $(cat "$work/report")"
-[ "$(of refused)" = 0 ]
-ok $? "it was never refused: the manager held the ports"
+box 'grep " refused=0 " /root/report; rc=$?; systemctl stop follow; exit $rc'
+ok $? "one in the box was never refused: the manager held the ports"
 [ "$(of longest_ms)" -le 30000 ]
 ok $? "and saw one stall of $(of longest_ms) ms at most"
 
@@ -192,11 +201,14 @@ echo "# eight cameras, steady"
 box '{ echo "cameras:"; for i in 2 3 4 5 6 7 8; do echo "  gate$i: {url: \"rtsp://10.0.2.2:9000/gate\"}"; done; } >/etc/camrelay/conf.d/30-more.yaml
 await 240 status "8/8 cameras warm, config #6"'
 ok $? "they are warm: $(box 'prop StatusText')"
+kill "$player" # viewers are told of in the journal
 # shellcheck disable=SC2016
-counts='c() { awk "\$3 == \"vda\" { print \$10 * 512 }" /proc/diskstats; awk "/^write_bytes/ { print \$2 }" /proc/$(prop MainPID)/io; }'
+counts='c() { awk "\$3 == \"vda\" { print \$10 * 512 }" /proc/diskstats; awk "/^write_bytes/ { print \$2 }" /proc/$(prop MainPID)/io; }
+all() { for p in /proc/[0-9]*; do echo "$(cat $p/comm) $(sed -n "s/^write_bytes: //p" $p/io)"; done 2>/dev/null | sort; }'
 sleep 45 # the journal and the file system write behind
-wrote=$(limit=$((steady + 200)) box "$counts; sync; sleep 5; a=(\$(c)); sleep $steady; sync; b=(\$(c))
-echo disk=\$((b[0] - a[0])) daemon=\$((b[1] - a[1])) cpu=\$(cut -d' ' -f1 /proc/loadavg)")
+wrote=$(limit=$((steady + 200)) box "$counts; sync; sleep 5; all >/run/before; since=\$(date +%s); a=(\$(c)); sleep $steady; sync; b=(\$(c))
+all | diff /run/before - >&2; journalctl --no-pager --since=@\$since >&2
+echo disk=\$((b[0] - a[0])) daemon=\$((b[1] - a[1])) load=\$(cut -d' ' -f1 /proc/loadavg)" 2>&1 | tee -a "$console.site" | tail -1)
 [[ $wrote == disk=0\ daemon=0\ * ]]
 ok $? "bytes written in $steady s: $wrote"
 box 'status "8/8 cameras warm, config #6"'
@@ -204,7 +216,11 @@ ok $? "still: $(box 'prop StatusText')"
 box 'rm /etc/camrelay/conf.d/30-more.yaml; await 120 status "1/1 cameras warm, config #7"'
 
 echo "# read-only"
-box 'journalctl --relinquish-var; sync; mount -o remount,ro / && ! touch /var/lib/camrelay/probe 2>/dev/null
+start "$work/guest" follow http://127.0.0.1:8888/gate/hls.m3u8 "$work/report"
+player=$!
+plays_on
+# What mounts its root so has a /tmp in memory: systemd needs one for a private /dev.
+box 'journalctl --relinquish-var; cp /usr/share/systemd/tmp.mount /run/systemd/system/; systemctl daemon-reload; systemctl start tmp.mount; sync; mount -o remount,ro / && ! touch /var/lib/camrelay/probe 2>/dev/null
 pid=$(prop MainPID); systemctl restart camrelay && await 120 runs $pid "1/1 cameras warm, config #*"'
 ok $? "it starts where nothing can be written: $(box 'prop StatusText')"
 plays_on
