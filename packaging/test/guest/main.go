@@ -48,9 +48,10 @@ func main() {
 	}
 }
 
-// camera is the camera gate at an address.
+// camera is the camera gate at an address, and door, which costs an emulator less.
 func camera(ctx context.Context, addr string) error {
-	srv := testcam.New(testcam.Config{Listen: addr, Cameras: testcam.DemoCameras("gate")},
+	cameras := append(testcam.DemoCameras("gate"), testcam.Camera{Path: "door", Height: 180, FPS: 10})
+	srv := testcam.New(testcam.Config{Listen: addr, Cameras: cameras},
 		slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err := srv.Listen(); err != nil {
 		return err
