@@ -171,27 +171,14 @@ func (b *box) checkEnd() {
 // TestShutdownAmongTheDead ends the daemon while nobody around it answers: the
 // camera, both sinks and a viewer keep their sockets open and are silent.
 func TestShutdownAmongTheDead(t *testing.T) {
-	cams, rtmp, srt := startGstCams(t, "0"), startRTMPSink(t), startSRTSink(t)
-	b := startBox(t, fmt.Sprintf(`version: 1
-access: {view: open}
-cameras:
-  gate: {url: "%s", transport: tcp}
-pushes:
-  up-rtmp: {camera: gate, url: "%s"}
-  up-srt: {camera: gate, url: "%s"}
-`, cams.url("/h264"), rtmp.url("gate"), srt.url()))
-	b.awaitActive("gate")
-	b.awaitPush("up-rtmp", "active")
-	b.awaitPush("up-srt", "active")
-	viewer := startLongViewer(t, b.rtsp("gate"))
-	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
-	for _, p := range []*os.Process{viewer.cmd.Process, srt.cmd.Process, cams.cmd.Process, rtmp.cmd.Process} {
+	s := startWatched(t)
+	for _, p := range []*os.Process{s.viewer.cmd.Process, s.srt.cmd.Process, s.cams.cmd.Process, s.rtmp.cmd.Process} {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { p.Signal(syscall.SIGCONT) })
 	}
-	b.checkEnd()
+	s.box.checkEnd()
 }
 
 // TestAPortInUseIsTriedAgain: it costs one line in the log, touches nothing

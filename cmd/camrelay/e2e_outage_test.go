@@ -119,21 +119,38 @@ func TestCameraOutage(t *testing.T) {
 	}
 }
 
-func runOutage(t *testing.T, o outage) {
-	cams, rtmp, srt := startGstCams(t, "0"), startRTMPSink(t), startSRTSink(t)
-	b := startBox(t, fmt.Sprintf(`version: 1
+// watchedSite is a camera that a viewer watches and that two pushes send on.
+type watchedSite struct {
+	cams   *gstCams
+	rtmp   *rtmpSink
+	srt    *srtSink
+	box    *box
+	viewer *longViewer
+}
+
+// startWatched returns once pictures flow.
+func startWatched(t *testing.T) *watchedSite {
+	t.Helper()
+	s := &watchedSite{cams: startGstCams(t, "0"), rtmp: startRTMPSink(t), srt: startSRTSink(t)}
+	s.box = startBox(t, fmt.Sprintf(`version: 1
 access: {view: open}
 cameras:
   gate: {url: "%s", transport: tcp}
 pushes:
   up-rtmp: {camera: gate, url: "%s"}
   up-srt: {camera: gate, url: "%s"}
-`, cams.url("/h264"), rtmp.url("gate"), srt.url()))
-	b.awaitActive("gate")
-	b.awaitPush("up-rtmp", "active")
-	b.awaitPush("up-srt", "active")
-	viewer := startLongViewer(t, b.rtsp("gate"))
-	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(viewer.frames(), 0) })
+`, s.cams.url("/h264"), s.rtmp.url("gate"), s.srt.url()))
+	s.box.awaitActive("gate")
+	s.box.awaitPush("up-rtmp", "active")
+	s.box.awaitPush("up-srt", "active")
+	s.viewer = startLongViewer(t, s.box.rtsp("gate"))
+	eventually(t, time.Minute, "the viewer gets pictures", func() error { return more(s.viewer.frames(), 0) })
+	return s
+}
+
+func runOutage(t *testing.T, o outage) {
+	site := startWatched(t)
+	b := site.box
 	rounds, away := o.rounds, o.away
 	if soaking() {
 		rounds, away = 10, 20*time.Second
@@ -147,7 +164,7 @@ pushes:
 		connected[name] = p.ConnectedAt
 	}
 	for round := range rounds {
-		outageRound(t, b, &cams, viewer, o, away, round)
+		outageRound(t, site, o, away, round)
 	}
 	for name, since := range connected {
 		b.awaitPush(name, "active")
@@ -158,8 +175,9 @@ pushes:
 	}
 }
 
-func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o outage, away time.Duration, round int) {
+func outageRound(t *testing.T, site *watchedSite, o outage, away time.Duration, round int) {
 	t.Helper()
+	b, viewer := site.box, site.viewer
 	list, err := b.playlist("gate/hls.m3u8")
 	if err != nil {
 		t.Fatal(err)
@@ -168,10 +186,10 @@ func outageRound(t *testing.T, b *box, cams **gstCams, viewer *longViewer, o out
 	if err != nil {
 		t.Fatal(err)
 	}
-	*cams = o.begin(*cams)
+	site.cams = o.begin(site.cams)
 	waitFor(t, away)
 	frames := viewer.frames()
-	*cams = o.end(*cams)
+	site.cams = o.end(site.cams)
 	back := time.Now()
 	backoff := b.backoff("gate")
 	eventually(t, backoff+30*time.Second, "pictures flow to the RTSP viewer", func() error {

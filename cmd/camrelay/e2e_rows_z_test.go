@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"camrelay/media/mediatest"
 )
 
 // The rows Z1 to Z15 of the reference: cameras that run only while somebody
@@ -165,38 +163,11 @@ func TestZ6_Z7_UnknownPathsAreAskedForOnce(t *testing.T) {
 	}
 }
 
-// deaf returns an address whose SYNs nobody answers: its queue of connections
-// is full.
-func deaf(t *testing.T) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	loopback := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := errors.Join(unix.Bind(fd, loopback), unix.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
-	for {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err != nil {
-			return addr
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-	}
-}
-
 // TestZ6_WhoWaitsIsToldWhy lets 20 readers of each kind of dead camera fail
 // together, with the reason, and not at the end of start_timeout.
 func TestZ6_WhoWaitsIsToldWhy(t *testing.T) {
 	const readers, startTimeout = 20, time.Minute
-	sources := map[string]string{"refuses": "127.0.0.1:1", "deaf": deaf(t)}
+	sources := map[string]string{"refuses": "127.0.0.1:1", "deaf": mediatest.Deaf(t)}
 	hook := startHook(t, func(c hookCall) (int, string) {
 		if source := sources[fmt.Sprint(c.body["stream"])]; source != "" {
 			return http.StatusOK, `{"code":0,"source":"rtsp://` + source + `/secret"}`

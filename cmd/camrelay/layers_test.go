@@ -44,7 +44,7 @@ var rooms = []room{
 	},
 	{"daemon/keepalive", "daemon/durable media media/hub", "leases outlive power cuts"},
 	{"daemon/metrics", "media media/hub", daemonHeight},
-	{"daemon/web", "media media/hub", daemonHeight},
+	{"daemon/web", "media media/hub media/httpdoor", daemonHeight},
 	{"daemon/health", "media", daemonHeight},
 	{"daemon/session", "media", daemonHeight},
 	{"daemon/auth", "media media/hub", daemonHeight},
@@ -62,14 +62,21 @@ var rooms = []room{
 
 	{"media/camera", "media media/hub media/depay media/timeline media/codec media/trust", mediaHeight},
 	{
-		"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/cmaf media/hls/playlist",
+		"media/hls", "media media/hub media/fmp4 media/mpegts media/feed media/codec media/cmaf media/hls/playlist " +
+			"media/accept media/httpdoor",
 		mediaHeight,
 	},
 	{"media/hls/playlist", "media", "it formats text"},
-	{"media/dash", "media media/hub media/fmp4 media/codec media/cmaf", mediaHeight},
+	{"media/dash", "media media/hub media/fmp4 media/codec media/cmaf media/httpdoor", mediaHeight},
 	{"media/rtspd", "media media/hub media/codec media/depay media/trust media/accept media/upstream", mediaHeight},
-	{"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec", mediaHeight},
-	{"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust", mediaHeight},
+	{
+		"media/httplive", "media media/hub media/mpegts media/flv media/feed media/codec media/accept media/httpdoor",
+		mediaHeight,
+	},
+	{
+		"media/still", "media media/hub media/fmp4 media/depay media/codec media/trust media/accept media/httpdoor",
+		mediaHeight,
+	},
 	{"media/rtmp", "media media/hub media/flv media/trust media/accept media/upstream", mediaHeight},
 	{"media/srt", "media media/hub media/mpegts media/feed media/codec", mediaHeight},
 
@@ -82,7 +89,8 @@ var rooms = []room{
 	{"media/depay", "media media/codec media/timeline", "it turns packets into units and knows no reader"},
 	{"media/timeline", "media", "it compares stamps"},
 	{"media/codec", "media", "it knows bits"},
-	{"media/accept", "", "it lets connections in and speaks no protocol"},
+	{"media/httpdoor", "media/accept media/hub", "what outputs over HTTP do before they serve media"},
+	{"media/accept", "", "it lets connections and viewers in and speaks no protocol"},
 	{"media/upstream", "media media/trust", "it connects and speaks no protocol"},
 	{"media/platform", "media", "it says what platforms demand, and measures nothing"},
 	{"media/trust", "media", "it judges certificates and dials nobody"},

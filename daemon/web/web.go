@@ -9,8 +9,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"strings"
 
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 )
 
@@ -39,7 +39,7 @@ func Handler(list func(hub.Request) ([]Camera, error)) http.Handler {
 	mux := http.NewServeMux()
 	guard := func(serve func(http.ResponseWriter, *http.Request, []Camera)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			cameras, err := list(request(r))
+			cameras, err := list(httpdoor.Ask(r, "", "http"))
 			if err != nil {
 				refuse(w, err)
 				return
@@ -74,16 +74,6 @@ func headers(next http.Handler) http.Handler {
 			"frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// request is what a client tells about itself.
-func request(r *http.Request) hub.Request {
-	req := hub.Request{Query: r.URL.Query(), Protocol: "http", Remote: r.RemoteAddr, UserAgent: r.UserAgent()}
-	req.User, req.Password, _ = r.BasicAuth()
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		req.Token = token
-	}
-	return req
 }
 
 func refuse(w http.ResponseWriter, err error) {

@@ -1,6 +1,6 @@
-// Package accept lets connections in within limits: in all, and from one
-// address, so that nobody takes all the places. It is the counterpart of
-// upstream, speaks no protocol and reads nothing.
+// Package accept lets connections and viewers in within limits: in all, and
+// from one address, so that nobody takes all the places. It is the counterpart
+// of upstream, speaks no protocol and reads nothing.
 //
 // A Listener is used by one goroutine that accepts; its other methods, and
 // those of the connections, may be called from any.
@@ -28,7 +28,7 @@ func Bound(ctx context.Context, address string) (net.Listener, error) {
 	return lc.Listen(ctx, "tcp", address)
 }
 
-// Limits are how many connections may be open at a time.
+// Limits are how many connections, viewers or requests there may be at a time.
 type Limits struct {
 	All     int // in all
 	FromOne int // from one address other than loopback; a unix socket has none
@@ -38,14 +38,10 @@ type Limits struct {
 type Listener struct {
 	net.Listener
 
-	limits  Limits
+	places  *Places
 	refused func()
 	closed  chan struct{} // closed by Close
 	once    sync.Once     // closes closed
-
-	mu    sync.Mutex // guards what follows
-	total int
-	from  map[netip.Addr]int
 }
 
 // New returns a Listener that takes l over. refused is called for each
@@ -54,10 +50,7 @@ func New(l net.Listener, limits Limits, refused func()) *Listener {
 	if refused == nil {
 		refused = func() {}
 	}
-	return &Listener{
-		Listener: l, limits: limits, refused: refused,
-		closed: make(chan struct{}), from: make(map[netip.Addr]int),
-	}
+	return &Listener{Listener: l, places: NewPlaces(limits), refused: refused, closed: make(chan struct{})}
 }
 
 // Next returns the next connection within the limits, and what is called once
@@ -74,9 +67,8 @@ func (l *Listener) Next() (c net.Conn, leave func(), err error) {
 			l.wait()
 			continue
 		}
-		addr := remote(c)
-		if l.enter(addr) {
-			return c, sync.OnceFunc(func() { l.leave(addr) }), nil
+		if leave, err := l.places.Take(remote(c)); err == nil {
+			return c, leave, nil
 		}
 		l.refused()
 		_ = c.Close() // nothing was said on it
@@ -117,28 +109,6 @@ func remote(c net.Conn) netip.Addr {
 		return netip.Addr{}
 	}
 	return tcp.AddrPort().Addr().Unmap()
-}
-
-// enter counts a connection from addr, if there is room for it.
-func (l *Listener) enter(addr netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	near := !addr.IsValid() || addr.IsLoopback()
-	if l.total >= l.limits.All || !near && l.from[addr] >= l.limits.FromOne {
-		return false
-	}
-	l.total++
-	l.from[addr]++
-	return true
-}
-
-func (l *Listener) leave(addr netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total--
-	if l.from[addr]--; l.from[addr] == 0 {
-		delete(l.from, addr)
-	}
 }
 
 // tcpConn keeps what TCP can do besides net.Conn, sendfile(2) above all.

@@ -15,19 +15,27 @@ import (
 )
 
 func TestPlacesAreTakenAndLeft(t *testing.T) {
-	l := New(nil, Limits{All: 6, FromOne: 2}, nil)
+	p := NewPlaces(Limits{All: 6, FromOne: 2})
 	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	local, socket := netip.MustParseAddr("::1"), netip.Addr{}
-	var got []bool
+	leave := func() {}
+	var got []error
 	for _, from := range []netip.Addr{one, one, one, other, local, local, socket, local} {
-		got = append(got, l.enter(from))
+		left, err := p.Take(from)
+		if got = append(got, err); from == one && err == nil {
+			leave = left
+		}
 	}
-	if want := []bool{true, true, false, true, true, true, true, false}; !slices.Equal(got, want) {
+	if want := []error{nil, nil, ErrFromOne, nil, nil, nil, nil, ErrFull}; !slices.Equal(got, want) {
 		t.Errorf("came in: %v, want %v", got, want)
 	}
-	l.leave(one)
-	if !l.enter(one) {
-		t.Error("a place that was left cannot be taken")
+	leave()
+	leave() // does nothing
+	if n := p.Taken(); n != 5 {
+		t.Errorf("%d places are taken after one of 6 was left", n)
+	}
+	if _, err := p.Take(one); err != nil {
+		t.Errorf("a place that was left cannot be taken: %v", err)
 	}
 }
 

@@ -1,11 +1,8 @@
 package dash
 
 import (
-	"cmp"
-	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,7 +10,7 @@ import (
 
 	"camrelay/media/cmaf"
 	"camrelay/media/fmp4"
-	"camrelay/media/hub"
+	"camrelay/media/httpdoor"
 )
 
 // Config is what a Handler is told. The zero value of each field means its
@@ -51,7 +48,6 @@ const (
 	initSuffix    = ".mp4"
 	initPrefix    = "init"
 	sessionDigits = 8
-	maxQuery      = 1024 // it is repeated in manifests
 )
 
 // Serves tells whether the last element of a path is a file of ours.
@@ -104,33 +100,10 @@ func parseFile(file string) (f wanted, ok bool) {
 
 // ServeHTTP serves /NAME/manifest.mpd and the files that it lists.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, _ := strings.CutPrefix(r.URL.Path, "/")
-	slash := strings.LastIndexByte(path, '/')
-	name, file := path[:max(slash, 0)], path[slash+1:]
-	f, ok := parseFile(file)
+	name, file, ok := httpdoor.Split(r.URL.Path)
+	f, media := parseFile(file)
 	manifest := file == manifestName
-	head := w.Header()
-	head.Set("Access-Control-Allow-Origin", "*")
-	head.Set("Access-Control-Expose-Headers", "Date, Content-Length, Content-Range")
-	if name == "" || !ok && !manifest {
-		fail(w, hub.ErrNotFound) // names are nobody's business
-		return
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-	case http.MethodOptions:
-		head.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-		head.Set("Access-Control-Allow-Headers", "Authorization, Range")
-		head.Set("Access-Control-Max-Age", "86400")
-		w.WriteHeader(http.StatusNoContent)
-		return
-	default:
-		head.Set("Allow", "GET, HEAD, OPTIONS")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
-	}
-	if len(r.URL.RawQuery) > maxQuery {
-		http.Error(w, "the query is too long", http.StatusRequestURITooLong)
+	if httpdoor.Answered(w, r, ok && (media || manifest), "Date, Content-Length, Content-Range") {
 		return
 	}
 	// ffmpeg and GStreamer ask for the first manifest again and again, whatever
@@ -138,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first := manifest && strings.HasPrefix(r.UserAgent(), "Mozilla/")
 	visit, err := h.source.Enter(r, name, first)
 	if err != nil {
-		fail(w, err)
+		httpdoor.AnswerTo(err).Write(w)
 		return
 	}
 	c := &counter{ResponseWriter: w, control: http.NewResponseController(w), timeout: h.cfg.WriteTimeout}
@@ -153,26 +126,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.serveSegment(c, r, visit, name, file, f)
 	}
 	if told = err == nil; !told {
-		fail(w, err)
+		httpdoor.AnswerTo(err).Write(w)
 	}
-}
-
-// fail answers with the status that err stands for.
-func fail(w http.ResponseWriter, err error) {
-	status := http.StatusServiceUnavailable
-	switch {
-	case errors.Is(err, hub.ErrNotFound), errors.Is(err, os.ErrNotExist):
-		status = http.StatusNotFound
-	case errors.Is(err, hub.ErrDenied):
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
-	case errors.Is(err, hub.ErrForbidden):
-		status = http.StatusForbidden
-	default:
-		w.Header().Set("Retry-After", "2")
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, cmp.Or(hub.Reason(err), http.StatusText(status)), status)
 }
 
 // counter counts the bytes of a response and bounds how long each write takes.

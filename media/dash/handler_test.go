@@ -1,8 +1,6 @@
 package dash
 
 import (
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,33 +10,12 @@ import (
 	"camrelay/media/mediatest"
 )
 
-// ask returns what the site answers, and the body.
-func (s *site) ask(t *testing.T, method, path string, header ...string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(header) == 2 && header[0] != "" {
-		req.Header.Set(header[0], header[1])
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
-}
-
 func TestHandler(t *testing.T) {
 	s := newSite(t, mediatest.MakeClip(t, mediatest.H264AAC), time.Minute)
 	at := ticks(s.Windows(t.Context())[0].Segments[4].Ticks()) // it stays for a while
 	media := mediaName(session, 0, at, 1)
 	init := "/gate/" + initName(session, 1, 2)
-	_, whole := s.ask(t, "GET", "/gate/"+media)
+	_, whole := mediatest.Fetch(t, "GET", s.url+"/gate/"+media)
 	for _, tc := range []struct {
 		name, method, path, header, value string
 		status                            int
@@ -78,7 +55,7 @@ func TestHandler(t *testing.T) {
 		{"write", "POST", "/gate/manifest.mpd", "", "", 405, map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			resp, body := s.ask(t, tc.method, tc.path, tc.header, tc.value)
+			resp, body := mediatest.Fetch(t, tc.method, s.url+tc.path, tc.header, tc.value)
 			if resp.StatusCode != tc.status {
 				t.Fatalf("got %s, %d bytes", resp.Status, len(body))
 			}
@@ -106,15 +83,15 @@ func TestGrowingSegments(t *testing.T) {
 	all := s.Windows(t.Context())[0].Segments
 	m := all[len(all)-1]
 	path := "/gate/" + mediaName(session, 0, ticks(m.Ticks()), 1)
-	if resp, body := s.ask(t, "HEAD", path); resp.StatusCode != http.StatusOK || body != "" || !m.Open {
+	if resp, body := mediatest.Fetch(t, "HEAD", s.url+path); resp.StatusCode != http.StatusOK || body != "" || !m.Open {
 		t.Errorf("%s, open %v", resp.Status, m.Open)
 	}
-	resp, grown := s.ask(t, "GET", path, "Range", "bytes=0-9")
+	resp, grown := mediatest.Fetch(t, "GET", s.url+path, "Range", "bytes=0-9")
 	if resp.StatusCode != http.StatusOK || resp.ContentLength >= 0 {
 		t.Errorf("%s, %d bytes", resp.Status, resp.ContentLength)
 	}
 	at = at.Add(2 * time.Second)
-	resp, whole := s.ask(t, "GET", path)
+	resp, whole := mediatest.Fetch(t, "GET", s.url+path)
 	if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(grown)) || whole != grown {
 		t.Errorf("%s, %d bytes, %d before", resp.Status, len(whole), len(grown))
 	}
@@ -129,7 +106,7 @@ func TestNobodyLearnsNames(t *testing.T) {
 		"/gate/dash-x", "/gate/dash-0123abcd-0-1-0.m4s", "/dash-", "/%2e%2e/manifest.mpd", "/nope/",
 		"/nope/dash-0123abcd-0-99999999999999999999-1.m4s",
 	} {
-		resp, body := s.ask(t, "GET", path)
+		resp, body := mediatest.Fetch(t, "GET", s.url+path)
 		var head strings.Builder
 		resp.Header.Del("Date")
 		if err := resp.Header.Write(&head); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"camrelay/media"
 	"camrelay/media/cmaf"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 )
 
@@ -31,7 +32,7 @@ type Visit struct {
 // the player its session, by the Query of the windows. The errors are those of
 // the Opener.
 func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Visit, error) {
-	if !isStream(name) {
+	if !httpdoor.IsStream(name) {
 		return nil, hub.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.StartTimeout)

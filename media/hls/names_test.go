@@ -2,9 +2,7 @@ package hls
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,7 +58,7 @@ func TestPlaylistsAndParts(t *testing.T) {
 		{"range of an init segment", "GET", init, "Range", "bytes=4-7", 206, 4, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			resp, body := request(t, server, tc.method, "/gate/"+tc.file, tc.header, tc.value)
+			resp, body := mediatest.Fetch(t, tc.method, server.URL+"/gate/"+tc.file, tc.header, tc.value)
 			if resp.StatusCode != tc.status || tc.body >= 0 && len(body) != tc.body {
 				t.Fatalf("got %s and %d bytes, want %d", resp.Status, len(body), tc.body)
 			}
@@ -71,28 +69,6 @@ func TestPlaylistsAndParts(t *testing.T) {
 			}
 		})
 	}
-}
-
-// request returns the answer to a request with one header, if it has a name.
-func request(t *testing.T, s *httptest.Server, method, path, header, value string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if header != "" {
-		req.Header.Set(header, value)
-	}
-	req.Header.Set("Accept-Encoding", "identity")
-	resp, err := s.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
 }
 
 // TestNobodyLearnsNames wants one answer to all that ask for what is not there.
@@ -108,7 +84,7 @@ func TestNobodyLearnsNames(t *testing.T) {
 		"/nope/0123abcd-init1.mp4", "/nope/0123abcd-x.m4s", "/nope/", "/nope", "/index.m3u8", "/NOPE/hls.m3u8",
 		"/%2e%2e/hls.m3u8", "/nope/..%2fhls.m3u8", "/nope/hls.state", "/" + strings.Repeat("x", 300) + "/hls.m3u8",
 	} {
-		resp, body := request(t, server, "GET", path, "", "")
+		resp, body := mediatest.Fetch(t, "GET", server.URL+path, "", "")
 		var head strings.Builder
 		resp.Header.Del("Date")
 		if err := resp.Header.Write(&head); err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"camrelay/media/accept"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 )
 
@@ -28,6 +30,7 @@ type Server struct {
 	zip    sync.Pool     // of *gzip.Writer
 	cfg    Config
 	epoch  *epoch
+	places *accept.Places // of sessions
 
 	mu       sync.Mutex // guards what follows
 	running  map[product]*packaging
@@ -52,6 +55,7 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 		changed:  make(chan struct{}),
 		ended:    make(map[product]numbers),
 		sessions: make(map[sessionKey]*session),
+		places:   accept.NewPlaces(accept.Limits{All: maxSessions, FromOne: maxSessionsFrom}),
 		away:     make(map[sessionKey]time.Time),
 		ladders:  make(map[string][]string),
 	}
@@ -115,7 +119,7 @@ func (s *Server) cleanAll() {
 	defer d.Close() // it was only read
 	entries, err := d.ReadDir(-1)
 	for _, e := range entries {
-		if stream := streamOf(e.Name()); e.IsDir() && isStream(stream) {
+		if stream := streamOf(e.Name()); e.IsDir() && httpdoor.IsStream(stream) {
 			for _, f := range forms() {
 				err = errors.Join(err, s.clean(product{stream, f}))
 			}

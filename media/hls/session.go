@@ -16,11 +16,17 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/accept"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 )
 
-// maxSessions bounds the memory that strangers can make us hold.
-const maxSessions = 4096
+// Bounds of the memory that strangers can make us hold, and of what those behind
+// one address can.
+const (
+	maxSessions     = 4096
+	maxSessionsFrom = 512
+)
 
 // session is a viewer: whoever shows the same address, player, credentials and
 // query for the same stream. HLS has no other notion of one. Players that show
@@ -33,6 +39,7 @@ type session struct {
 	sub    *hub.Subscription
 	err    error
 	stop   func() bool // of the watch on the subscription's context
+	exit   func()      // gives its place back
 
 	// guarded by Server.mu
 	active int           // requests under way
@@ -80,7 +87,7 @@ func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey
 func (s *Server) visitOf(r *http.Request, of product, protocol string, first bool) visit {
 	query, name := r.URL.Query(), of.name
 	v := visit{
-		req:  hub.Request{Path: name, Protocol: protocol, Remote: r.RemoteAddr, UserAgent: r.UserAgent()},
+		req:  httpdoor.Ask(r, name, protocol),
 		name: name, via: name, form: of.form,
 		fresh: first && !query.Has(sessionParameter),
 	}
@@ -98,10 +105,6 @@ func (s *Server) visitOf(r *http.Request, of product, protocol string, first boo
 	}
 	if v.fresh {
 		query.Set(sessionParameter, rand.Text())
-	}
-	v.req.User, v.req.Password, _ = r.BasicAuth()
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		v.req.Token = token
 	}
 	if q := query.Encode(); q != "" {
 		v.query = "?" + q
@@ -139,7 +142,7 @@ func (v *visit) suffix(name string) string {
 // calls leave after the request.
 func (s *Server) enter(ctx context.Context, v visit, key sessionKey) (*session, error) {
 	for {
-		ss, first, err := s.find(key)
+		ss, first, err := s.find(key, v.req.Remote)
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +184,7 @@ func (s *Server) over(ss *session, key sessionKey) bool {
 
 // find returns the session with that key and counts the request in it. first
 // tells that it is new and the caller's to admit.
-func (s *Server) find(key sessionKey) (ss *session, first bool, err error) {
+func (s *Server) find(key sessionKey, remote string) (ss *session, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.serving {
@@ -192,10 +195,13 @@ func (s *Server) find(key sessionKey) (ss *session, first bool, err error) {
 		if time.Now().Before(s.away[key]) {
 			return nil, false, errSentAway
 		}
-		if len(s.sessions) >= maxSessions {
-			return nil, false, fmt.Errorf("%w: too many viewers", hub.ErrUnavailable)
+		exit, err := s.places.Take(accept.AddrOf(remote))
+		if err != nil {
+			return nil, false, err
 		}
-		ss = &session{opened: make(chan struct{}), gone: make(chan struct{}), quiet: quietFor(s.cfg.Segment)}
+		ss = &session{
+			opened: make(chan struct{}), gone: make(chan struct{}), exit: exit, quiet: quietFor(s.cfg.Segment),
+		}
 		s.sessions[key] = ss
 		first = true
 	}
@@ -216,6 +222,7 @@ func (s *Server) admit(ctx context.Context, ss *session, v visit, key sessionKey
 		delete(s.sessions, key)
 		ss.err, ss.ended = err, true
 		s.mu.Unlock()
+		ss.exit()
 		close(ss.opened)
 		return err
 	}
@@ -270,6 +277,7 @@ func (s *Server) end(key sessionKey, ss *session, reason error) {
 	if was {
 		return
 	}
+	ss.exit()
 	close(ss.gone)
 	s.wake()
 	ss.stop()
@@ -377,9 +385,3 @@ func (s *Server) endIf(f func(sessionKey, *session) error) {
 		s.end(l.key, l.ss, l.reason)
 	}
 }
-
-// maxQuery bounds the query that is repeated in playlists.
-const maxQuery = 1024
-
-// tooLong tells whether a query would blow playlists up.
-func tooLong(u *url.URL) bool { return len(u.RawQuery) > maxQuery }

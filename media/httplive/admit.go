@@ -2,61 +2,46 @@ package httplive
 
 import (
 	"errors"
-	"net"
-	"net/netip"
+
+	"camrelay/media/accept"
 )
 
-// Why a viewer is not admitted. All of them pass.
-var (
-	errFull       = errors.New("too many viewers")
-	errStreamFull = errors.New("too many viewers of this stream")
-	errAddrFull   = errors.New("too many viewers from this address")
-)
+// errStreamFull is why a viewer is not admitted though there are places. It
+// passes.
+var errStreamFull = errors.New("too many viewers of this stream")
 
 // admit takes a place for a viewer, who gives it back by leave.
 func (h *Handler) admit(name, remote string) (leave func(), err error) {
-	addr := addrOf(remote)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.viewers >= h.cfg.Viewers:
-		err = errFull
-	case h.byStream[name] >= h.cfg.PerStream:
+	exit, err := h.places.Take(accept.AddrOf(remote))
+	if err == nil && !h.enter(name) {
+		exit()
 		err = errStreamFull
-	case addr != "" && h.byAddr[addr] >= h.cfg.PerAddr:
-		err = errAddrFull
 	}
 	if err != nil {
 		h.counts.refused.Add(1)
 		return nil, err
 	}
-	h.viewers++
-	h.byStream[name]++
-	h.byAddr[addr]++
 	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.viewers--
-		release(h.byStream, name)
-		release(h.byAddr, addr)
+		exit()
+		h.exit(name)
 	}, nil
 }
 
-func release(places map[string]int, key string) {
-	if places[key]--; places[key] == 0 {
-		delete(places, key)
+// enter counts a viewer of the stream of that name if there is room for it.
+func (h *Handler) enter(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byStream[name] >= h.cfg.PerStream {
+		return false
 	}
+	h.byStream[name]++
+	return true
 }
 
-// addrOf returns the address of a viewer, empty for this machine, which may be
-// a proxy in front of any number of viewers.
-func addrOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
+func (h *Handler) exit(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byStream[name]--; h.byStream[name] == 0 {
+		delete(h.byStream, name)
 	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
-		return ""
-	}
-	return host
 }

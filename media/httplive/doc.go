@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"camrelay/media/accept"
 	"camrelay/media/hub"
 )
 
@@ -41,10 +42,10 @@ type Handler struct {
 	log    *slog.Logger
 	counts counts
 
-	mu       sync.Mutex // guards what follows
-	viewers  int
-	byStream map[string]int
-	byAddr   map[string]int
+	places *accept.Places
+
+	mu       sync.Mutex     // guards what follows
+	byStream map[string]int // viewers
 }
 
 // counts are what Stats shows.
@@ -66,14 +67,15 @@ func New(cfg Config, open hub.Opener, log *slog.Logger) *Handler {
 	cfg.PerAddr = cmp.Or(cfg.PerAddr, 64)
 	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, 10*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
-	return &Handler{cfg: cfg, open: open, log: log, byStream: make(map[string]int), byAddr: make(map[string]int)}
+	return &Handler{
+		cfg: cfg, open: open, log: log, byStream: make(map[string]int),
+		places: accept.NewPlaces(accept.Limits{All: cfg.Viewers, FromOne: cfg.PerAddr}),
+	}
 }
 
 // Stats returns the counters.
 func (h *Handler) Stats() Stats {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	return Stats{
-		Viewers: h.viewers, Lost: h.counts.lost.Load(), Slow: h.counts.slow.Load(), Refused: h.counts.refused.Load(),
+		Viewers: h.places.Taken(), Lost: h.counts.lost.Load(), Slow: h.counts.slow.Load(), Refused: h.counts.refused.Load(),
 	}
 }

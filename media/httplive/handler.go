@@ -1,23 +1,17 @@
 package httplive
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"camrelay/media"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
-)
-
-const (
-	// maxName is the length of the longest name of a stream.
-	maxName = 128
-	// maxQuery bounds what strangers can make the Opener look at.
-	maxQuery = 1024
 )
 
 // Why a session ends, besides the cause of its own context and hub.ErrEnded.
@@ -44,56 +38,18 @@ func parsePath(path string) (name string, f form, ok bool) {
 		suffix string
 		form   form
 	}{{"/mpegts", formTS}, {"/live.flv", formFLV}, {".flv", formFLV}} {
-		if name, ok := strings.CutSuffix(path, end.suffix); ok && isStream(name) {
+		if name, ok := strings.CutSuffix(path, end.suffix); ok && httpdoor.IsStream(name) {
 			return name, end.form, true
 		}
 	}
 	return "", form{}, false
 }
 
-// isStream tells whether name is of the form that names of streams have: words
-// with slashes between them.
-func isStream(name string) bool {
-	word := 0 // its letters so far
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-':
-			word++
-		case c == '/' && word > 0:
-			word = 0
-		default:
-			return false
-		}
-	}
-	return word > 0 && len(name) <= maxName
-}
-
 // ServeHTTP serves a stream for as long as the viewer wants it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	head.Set("Access-Control-Allow-Origin", "*")
-	head.Set("Cache-Control", "no-store")
+	w.Header().Set("Cache-Control", "no-store")
 	name, f, ok := parsePath(r.URL.Path)
-	if !ok {
-		fail(w, hub.ErrNotFound)
-		return
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-	case http.MethodOptions:
-		head.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-		head.Set("Access-Control-Allow-Headers", "Authorization, Range")
-		head.Set("Access-Control-Max-Age", "86400")
-		w.WriteHeader(http.StatusNoContent)
-		return
-	default:
-		head.Set("Allow", "GET, HEAD, OPTIONS")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
-	}
-	if len(r.URL.RawQuery) > maxQuery {
-		http.Error(w, "the query is too long", http.StatusRequestURITooLong)
+	if httpdoor.Answered(w, r, ok, "") {
 		return
 	}
 	leave, err := h.admit(name, r.RemoteAddr)
@@ -110,14 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve opens a session and sends the body. Its errors are from before the
 // headers; what ends a body is the session's business.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, name string, f form) error {
-	req := hub.Request{
-		Path: name, Query: r.URL.Query(), Protocol: f.protocol, Remote: r.RemoteAddr, UserAgent: r.UserAgent(),
-	}
-	req.User, req.Password, _ = r.BasicAuth()
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		req.Token = token
-	}
-	sub, err := h.open(r.Context(), req)
+	sub, err := h.open(r.Context(), httpdoor.Ask(r, name, f.protocol))
 	if err != nil {
 		return err
 	}
@@ -209,26 +158,15 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-// fail answers with the status that err stands for. Unknown streams, and those
-// that are switched off, cannot be told apart.
+// fail answers with the status that err stands for.
 func fail(w http.ResponseWriter, err error) {
-	head := w.Header()
-	status, text := http.StatusServiceUnavailable, cmp.Or(hub.Reason(err), hub.ErrUnavailable.Error())
+	answer := httpdoor.AnswerTo(err)
 	switch {
-	case errors.Is(err, hub.ErrNotFound):
-		status = http.StatusNotFound
-	case errors.Is(err, hub.ErrDenied):
-		status = http.StatusUnauthorized
-		head.Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
-	case errors.Is(err, hub.ErrForbidden):
-		status = http.StatusForbidden
-	case media.ClassOf(err) == media.ClassUnsupported && !errors.Is(err, hub.ErrUnavailable):
-		status, text = http.StatusNotAcceptable, err.Error()
-	case errors.Is(err, errFull), errors.Is(err, errStreamFull), errors.Is(err, errAddrFull):
-		text = err.Error()
-		head.Set("Retry-After", "10")
-	default:
-		head.Set("Retry-After", "2")
+	case errors.Is(err, errStreamFull):
+		answer.Text, answer.Retry = errStreamFull.Error(), 10*time.Second
+	case media.ClassOf(err) == media.ClassUnsupported && answer.Status == http.StatusServiceUnavailable &&
+		!errors.Is(err, hub.ErrUnavailable):
+		answer = httpdoor.Answer{Status: http.StatusNotAcceptable, Text: err.Error()}
 	}
-	http.Error(w, text, status)
+	answer.Write(w)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
@@ -30,7 +31,7 @@ func FuzzParsePath(f *testing.F) {
 		if ok != Serves(path) || !ok && (name != "" || form.protocol != "") {
 			t.Fatalf("%q: %v, %q", path, ok, name)
 		}
-		if ok && (!isStream(name) || !strings.HasPrefix(path, "/"+name)) {
+		if ok && (!httpdoor.IsStream(name) || !strings.HasPrefix(path, "/"+name)) {
 			t.Errorf("%q gives %q", path, name)
 		}
 	})

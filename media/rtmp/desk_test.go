@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"camrelay/media"
 	"camrelay/media/flv"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
@@ -99,22 +98,12 @@ func FuzzDesk(f *testing.F) {
 		if err := d.input(append([]byte{3}, make([]byte, greetingIn-1)...), now); err != nil {
 			t.Fatal(err)
 		}
-		step = 1 + step&0xfff
-		var failed error
-		for len(b) > 0 && failed == nil {
-			n := min(step, len(b))
-			failed = d.input(b[:n], now)
-			b = b[n:]
-			if len(d.said.buf) > maxMessage+64 || len(d.said.streams) > maxStreams || d.said.held > 3*maxMessage {
-				t.Fatalf("holds %d bytes, %d streams, %d of messages", len(d.said.buf), len(d.said.streams), d.said.held)
-			}
+		feed(t, b, step, d.said, func(b []byte) error {
 			if len(d.reply) > 16<<20 {
 				t.Fatalf("has %d bytes to say", len(d.reply))
 			}
-		}
-		if _, ok := errors.AsType[*media.PanicError](failed); ok {
-			t.Fatal(failed)
-		}
+			return d.input(b, now)
+		})
 		if d.asked {
 			if name, _ := d.hello.path(d.wanted); strings.HasPrefix(name, "/") || strings.Contains(name, "//") {
 				t.Fatalf("name %q", name)

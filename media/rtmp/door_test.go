@@ -306,26 +306,33 @@ func FuzzDoor(f *testing.F) {
 		if err := errors.Join(d.start(), d.input(append([]byte{3}, make([]byte, handshakeIn-1)...), now)); err != nil {
 			t.Fatal(err)
 		}
-		if step = 1 + step&0xfff; step < 0 {
-			step = 1
-		}
-		var failed error
-		for len(b) > 0 && failed == nil {
-			n := min(step, len(b))
-			failed = d.input(b[:n], now)
-			b = b[n:]
-			if len(d.said.buf) > maxMessage+64 || len(d.said.streams) > maxStreams || d.said.held > 3*maxMessage {
-				t.Fatalf("holds %d bytes, %d streams, %d of messages", len(d.said.buf), len(d.said.streams), d.said.held)
-			}
+		failed := feed(t, b, step, d.said, func(b []byte) error {
 			if len(d.reply) > 1<<20 {
 				t.Fatalf("has %d bytes to say", len(d.reply))
 			}
-		}
-		if _, ok := errors.AsType[*media.PanicError](failed); ok {
-			t.Fatal(failed)
-		}
+			return d.input(b, now)
+		})
 		if failed != nil && strings.Contains(failed.Error(), "key\"") {
 			t.Fatal("the error holds the stream key")
 		}
 	})
+}
+
+// feed hands b over in pieces until one is refused, and returns why. What
+// is held may not grow without bounds.
+func feed(t *testing.T, b []byte, step int, said *chunkReader, input func([]byte) error) error {
+	step = 1 + step&0xfff
+	var failed error
+	for len(b) > 0 && failed == nil {
+		n := min(step, len(b))
+		failed = input(b[:n])
+		b = b[n:]
+		if len(said.buf) > maxMessage+64 || len(said.streams) > maxStreams || said.held > 3*maxMessage {
+			t.Fatalf("holds %d bytes, %d streams, %d of messages", len(said.buf), len(said.streams), said.held)
+		}
+	}
+	if _, ok := errors.AsType[*media.PanicError](failed); ok {
+		t.Fatal(failed)
+	}
+	return failed
 }

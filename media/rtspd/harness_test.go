@@ -77,16 +77,7 @@ func serveBehind(t *testing.T, cfg Config, refuse func(hub.Request) error, strea
 		t.Fatal(err)
 	}
 	s.addr = s.server.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	var result error
-	wg.Go(func() { result = s.server.Run(ctx) })
-	s.stop = sync.OnceValue(func() error { cancel(); wg.Wait(); return result })
-	t.Cleanup(func() {
-		if err := s.stop(); !errors.Is(err, context.Canceled) {
-			t.Errorf("Run returned %v", err)
-		}
-	})
+	s.stop = mediatest.Serve(t, s.server.Run)
 	return s
 }
 

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -68,16 +67,7 @@ func serve(t testing.TB, cfg Config, stream *hub.Stream) *site {
 		t.Fatal(err)
 	}
 	s.url = "srt://" + s.server.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	var result error
-	wg.Go(func() { result = s.server.Run(ctx) })
-	s.stop = sync.OnceValue(func() error { cancel(); wg.Wait(); return result })
-	t.Cleanup(func() {
-		if err := s.stop(); !errors.Is(err, context.Canceled) {
-			t.Errorf("Run returned %v", err)
-		}
-	})
+	s.stop = mediatest.Serve(t, s.server.Run)
 	return s
 }
 

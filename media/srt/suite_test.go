@@ -50,7 +50,7 @@ func withSink(ctx context.Context, t *testing.T, s *hub.Stream, first func(*sink
 	frames := 0
 	go func() {
 		defer close(done)
-		err := readTS(r, func(f mediatest.Received) {
+		err := mediatest.ReadTS(r, func(f mediatest.Received) {
 			if frames++; frames == 1 {
 				first(sink)
 			}
@@ -112,7 +112,7 @@ func withViewer(
 	frames := 0
 	go func() {
 		defer close(done)
-		err := readTS(out, func(f mediatest.Received) {
+		err := mediatest.ReadTS(out, func(f mediatest.Received) {
 			if frames++; frames == 1 {
 				first(viewer)
 			}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/accept"
 	"camrelay/media/hub"
 )
 
@@ -70,9 +71,9 @@ type Handler struct {
 	frames shelf[frameID]
 	jpegs  shelf[Source]
 
-	mu       sync.Mutex // guards what follows
-	under    int
-	byAddr   map[string]int
+	places *accept.Places
+
+	mu       sync.Mutex        // guards what follows
 	failures map[string]string // of cameras that give no JPEG, as logged
 }
 
@@ -87,5 +88,8 @@ func New(cfg Config, open hub.Opener, log *slog.Logger) *Handler {
 	cfg.FrameTimeout = cmp.Or(cfg.FrameTimeout, 10*time.Second)
 	cfg.FetchTimeout = cmp.Or(cfg.FetchTimeout, 5*time.Second)
 	cfg.KeepJPEG = cmp.Or(cfg.KeepJPEG, 10*time.Second)
-	return &Handler{cfg: cfg, open: open, log: log, byAddr: make(map[string]int), failures: make(map[string]string)}
+	return &Handler{
+		cfg: cfg, open: open, log: log, failures: make(map[string]string),
+		places: accept.NewPlaces(accept.Limits{All: cfg.Requests, FromOne: cfg.PerAddr}),
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
@@ -256,7 +258,7 @@ func TestLimits(t *testing.T) {
 			s := newSite(t, cfg, nil)
 			var leaves []func()
 			for range 2 {
-				leave, err := s.handler.admit("10.0.0.1:1")
+				leave, err := s.handler.places.Take(netip.MustParseAddr("10.0.0.1"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -266,14 +268,14 @@ func TestLimits(t *testing.T) {
 			r.RemoteAddr = "10.0.0.1:2"
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, r)
-			if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many") {
+			if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many viewers") {
 				t.Errorf("got %d %s", w.Code, w.Body)
 			}
 			for _, leave := range leaves {
 				leave()
 			}
 			w = httptest.NewRecorder()
-			if s.handler.ServeHTTP(w, r); w.Code != 404 || len(s.handler.byAddr) > 0 {
+			if s.handler.ServeHTTP(w, r); w.Code != 404 || s.handler.places.Taken() > 0 {
 				t.Errorf("got %d after all have left", w.Code)
 			}
 		})
@@ -289,7 +291,7 @@ func FuzzParsePath(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		name, file, ok := parsePath(path)
-		if ok != Serves(path) || ok && (path != "/"+name+"/"+file || !isStream(name)) {
+		if ok != Serves(path) || ok && (path != "/"+name+"/"+file || !httpdoor.IsStream(name)) {
 			t.Fatalf("%q: %v, %q, %q", path, ok, name, file)
 		}
 	})
