@@ -18,6 +18,7 @@ import (
 // schedule, restarts the daemon and edits the cameras meanwhile. While a camera
 // is up and its allowance after an outage has passed, it is warm.
 func TestFlap(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	f := &flap{t: t, rounds: 3, restarts: 1, edits: 4, up: 6 * time.Second, down: 3 * time.Second}
 	if long := os.Getenv(soakEnv); long != "" {
 		d, err := time.ParseDuration(long)

@@ -115,7 +115,10 @@ var outages = []outage{
 // rises, viewers and pushes keep their connections, pictures flow again.
 func TestCameraOutage(t *testing.T) {
 	for _, o := range outages {
-		t.Run(o.name, func(t *testing.T) { runOutage(t, o) })
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			runOutage(t, o)
+		})
 	}
 }
 
@@ -248,6 +251,7 @@ func waitFor(t testing.TB, d time.Duration) {
 // TestUpstreamOutage stops one sink and refuses another: nobody else of the
 // same camera notices, both come back by themselves.
 func TestUpstreamOutage(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cams, frozen, srt, well := startGstCams(t, "0"), startRTMPSink(t), startSRTSink(t), startRTMPSink(t)
 	b := startBox(t, fmt.Sprintf(`version: 1
 access: {view: open}

@@ -185,6 +185,7 @@ func (b *box) visitor(n int) error {
 // go: everything that promtool and Prometheus say is well, and no series is
 // added. The long form has 1,000 viewers within five minutes.
 func TestPrometheus(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	viewers, lasts := 60, 4*time.Second
 	if soaking() {
 		viewers, lasts = 1000, 5*time.Minute

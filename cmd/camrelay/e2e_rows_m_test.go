@@ -42,6 +42,7 @@ func (b *box) awaitKeepalive(id, state string, limit time.Duration) reply {
 }
 
 func TestM1_M2_AKeepaliveStartsAndHolds(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cam := startFakeCam(t)
 	b := startBox(t, lazySite("", lazyCam("cam1", cam.url("cam1"))))
 	if ready, _ := b.ready("cam1"); ready || cam.requests("PLAY") != 0 {
@@ -222,6 +223,7 @@ func TestM12_M16_EditsAndRestarts(t *testing.T) {
 }
 
 func TestM13_M14_M15_ACameraThatIsOff(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cam := startFakeCam(t)
 	cam.off()
 	site := lazySite("", lazyCam("cam1", cam.url("cam1")))

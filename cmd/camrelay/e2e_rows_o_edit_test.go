@@ -98,6 +98,7 @@ func TestO4_PushesAtRunTime(t *testing.T) {
 }
 
 func TestO4_ABackupTakesOverAndGivesBack(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := startPushSite(t, "")
 	backup := startTap(t, "127.0.0.1:"+s.sink.port)
 	events := s.follow(t, "push.*")
