@@ -36,6 +36,9 @@ type Options struct {
 	StateDir    string   // survives a reboot
 	RuntimeDir  string   // on a tmpfs: HLS segments and the API's socket
 	Version     string
+	// KeepSegments leaves HLS segments in the runtime directory at exit, so that the
+	// next process, if it starts soon, goes on with them.
+	KeepSegments bool
 
 	Manager *systemd.Manager // nil: none
 	Reload  <-chan os.Signal // reads the configuration again, as if the files had changed; may be nil
@@ -77,6 +80,7 @@ type daemon struct {
 	changed chan struct{} // closed when status changes
 
 	terminate atomic.Pointer[config.Terminate] // never nil
+	leaving   atomic.Bool                      // Run is about to return
 }
 
 // Run runs the daemon until ctx is done, then stops everything from the edge
@@ -178,6 +182,7 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		d.report(time.Now())
 	}
+	d.leaving.Store(true)
 	d.log.Info("stopping")
 	d.told(d.vigil.manager.Stopping())
 	wg.Wait()

@@ -286,6 +286,7 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 	budget := hls.NewBudget(spec.budgetPerCamera, spec.budget).Beware(root)
 	srv := hls.NewServer(spec.Config, root, budget, s.subscribe, s.log)
 	srv.Through(s.packaged)
+	srv.Outlive(func() bool { return s.d.opts.KeepSegments && s.d.leaving.Load() })
 	s.running.Store(srv)
 	return srv, nil
 }

@@ -181,7 +181,8 @@ func TestLowLatencyInChromium(t *testing.T) {
 // by kill -9, while hls.js plays: it goes on without being loaded again.
 func TestChromiumOutlivesARestart(t *testing.T) {
 	cams := startGstCams(t, "0")
-	b := startBox(t, oneCamera(cams.url("/h264"))+fmt.Sprintf("http: {listen: \"127.0.0.1:%s\"}\n", freePort(t, "tcp")))
+	b := startBox(t, oneCamera(cams.url("/h264"))+fmt.Sprintf("http: {listen: \"127.0.0.1:%s\"}\n", freePort(t, "tcp")),
+		"--keep-segments")
 	b.awaitActive("gate")
 	w := b.watch(t, "index.m3u8", 40*time.Second, func() {
 		b.stop()

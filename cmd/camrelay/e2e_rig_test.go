@@ -214,6 +214,7 @@ func (b *box) kill9() {
 	if err := b.cmd.Process.Kill(); err != nil {
 		b.t.Fatal(err)
 	}
+	<-b.ended // its ports are free
 }
 
 // files returns how many files the daemon has open.

@@ -76,28 +76,29 @@ type box struct {
 	t       testing.TB
 	dir     string // config.yaml and state directory
 	runtime string // runtime directory, on tmpfs
+	flags   []string
 	cmd     *exec.Cmd
 	client  *http.Client // speaks to the API's socket
 	ended   chan struct{}
 	log     *lockedBuffer
 }
 
-// startBox runs the daemon on the configuration; listeners that it does not
-// name are put on free loopback ports.
-func startBox(t testing.TB, config string) *box {
+// startBox runs the daemon on the configuration, with more flags; listeners that
+// it does not name are put on free loopback ports.
+func startBox(t testing.TB, config string, flags ...string) *box {
 	t.Helper()
 	runtime, err := os.MkdirTemp("/dev/shm", "camrelay-e2e-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
-	return startBoxIn(t, runtime, config)
+	return startBoxIn(t, runtime, config, flags...)
 }
 
 // startBoxIn is startBox with a runtime directory of the caller's.
-func startBoxIn(t testing.TB, runtime, config string) *box {
+func startBoxIn(t testing.TB, runtime, config string, flags ...string) *box {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), runtime: runtime, log: &lockedBuffer{}}
+	b := &box{t: t, dir: t.TempDir(), runtime: runtime, flags: flags, log: &lockedBuffer{}}
 	socket := filepath.Join(runtime, "api.sock")
 	b.client = &http.Client{Transport: asAdmin{&http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -121,8 +122,8 @@ func startBoxIn(t testing.TB, runtime, config string) *box {
 // launch starts the process and waits until it answers.
 func (b *box) launch() {
 	b.t.Helper()
-	cmd := exec.Command(os.Getenv(binEnv), "run", "-c", b.config(), "--runtime-dir", b.runtime,
-		"--state-dir", filepath.Join(b.dir, "state"))
+	args := []string{"run", "-c", b.config(), "--runtime-dir", b.runtime, "--state-dir", filepath.Join(b.dir, "state")}
+	cmd := exec.Command(os.Getenv(binEnv), append(args, b.flags...)...)
 	cmd.Stderr, cmd.Stdout = b.log, b.log
 	cmd.Env = append(os.Environ(), "GORACE=exitcode=0")
 	if err := cmd.Start(); err != nil {

@@ -85,6 +85,8 @@ func runDaemon(ctx context.Context, c console, args []string) error {
 	files.add(fs)
 	fs.StringVar(&o.StateDir, "state-dir", stateDir, "`directory` for what survives a reboot")
 	fs.StringVar(&o.RuntimeDir, "runtime-dir", runtimeDir, "`directory` on a tmpfs for HLS and the API's socket")
+	fs.BoolVar(&o.KeepSegments, "keep-segments", false,
+		"leave HLS segments in the runtime directory at exit, so that players go on where a restart interrupts them")
 	if err := parse(c, fs, args); err != nil {
 		return err
 	}

@@ -196,6 +196,18 @@ func (b *Budget) written(n int64) {
 	b.pending -= n
 }
 
+// adopt takes n bytes for o that are in files already, if there is room for them.
+func (b *Budget) adopt(o *share, n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o.used+n > b.perStream || b.used+n > b.total {
+		return false
+	}
+	b.used += n
+	o.used += n
+	return true
+}
+
 // release gives n bytes back.
 func (b *Budget) release(o *share, n int64) {
 	b.mu.Lock()

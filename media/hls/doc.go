@@ -16,8 +16,10 @@
 // Files of a stream lie in the directory of its name: SESSION-N.m4s holds
 // segment N of the media sequence, SESSION-initN.mp4 an init segment, hls.state
 // the numbers with which a later session goes on; SESSION-N.ts holds the Nth
-// segment of MPEG-TS that was begun, ts.state the numbers of that. SESSION is
-// random, so a name never has two contents. Files named otherwise are left alone.
+// segment of MPEG-TS that was begun, ts.state the numbers of that. hls.window and
+// ts.window tell what was listed last: whoever packages the stream after a crash
+// lists it again, if that was just now. SESSION is random, so a name never has two
+// contents. Files named otherwise are left alone.
 // Part P of segment N has the URI SESSION-N.P.m4s, and is a range of the
 // segment's file.
 //
@@ -37,6 +39,10 @@
 // open segment's file grows under its final name.
 // Playlists are made when somebody asks, not when a part or a segment ends, and
 // once for all who ask.
+//
+// Players that find nothing of what they know in a playlist stand still or begin
+// anew. So what was listed outlives the process, by a journal to which a line is
+// added for each part: 60 bytes to a tmpfs, against the kilobytes of the part.
 //
 // A hint that does not come true ends some players. So a part that may be the
 // last of its segment is published with the next unit, which tells: one frame

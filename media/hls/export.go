@@ -45,7 +45,7 @@ func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Vis
 	}
 	p, err := s.shown(ctx, ss, v)
 	if err == nil {
-		err = p.wait(ctx, ss.gone)
+		err = p.wait(ctx, ss.gone, nil)
 	}
 	visit := &Visit{server: s, sess: ss, visit: v, key: key, pack: p}
 	if err != nil {
@@ -128,7 +128,7 @@ func (m *Muxer) window() cmaf.Window {
 	w.Bandwidth = rates[:]
 	m.tell()
 	for _, s := range m.listed() {
-		if !s.gap {
+		if !s.gap && s.init.tracks != nil { // tracks of another process are not known
 			w.Segments = append(w.Segments, m.export(s))
 		}
 	}

@@ -33,6 +33,14 @@ func (f form) state() string {
 	return stateName
 }
 
+// journal returns the name of the journal.
+func (f form) journal() string {
+	if f == transport {
+		return transportJournal
+	}
+	return journalName
+}
+
 // mux makes the bytes of parts.
 type mux interface {
 	// Add takes a unit, and tells whether it did.

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,26 +53,36 @@ func TestChild(t *testing.T) {
 // segments, without any warning.
 func TestNoNumberIsUsedTwice(t *testing.T) {
 	dir := t.TempDir()
+	uris := make(map[uint64]string) // of each number that was shown
+	discontinuities := make(map[uint64]uint64)
 	var was *hlscheck.List
 	for _, ms := range []string{"4500", "5100", "4990", "6300"} {
 		l := killed(t, dir, ms)
-		if was != nil {
-			open, _ := was.Edge()
-			if n := len(was.Open.Parts); n > 0 {
-				open++ // its number was shown
+		number := l.DiscontinuitySequence
+		for i, s := range append(l.Segments, l.Open) {
+			n := l.Sequence + uint64(i)
+			uri := s.URI
+			if len(s.Parts) > 0 { // those of older ones are not listed
+				uri, _, _ = strings.Cut(s.Parts[0].URI, ".")
+				uri += mediaSuffix
 			}
-			if l.Sequence < open {
-				t.Errorf("%d comes after %d", l.Sequence, open-1)
+			if s.Discontinuity {
+				number++
 			}
-			last := was.DiscontinuitySequence
-			if l.DiscontinuitySequence < last || !l.Segments[0].Discontinuity {
-				t.Errorf("discontinuity %d after %d: %+v", l.DiscontinuitySequence, last, l.Segments[0])
+			if was, ok := uris[n]; ok && (was != uri || discontinuities[n] != number) {
+				t.Errorf("segment %d after %d discontinuities: %s, was %s after %d", n, number, uri, was, discontinuities[n])
 			}
-			if l.Target != was.Target || l.PartTarget != was.PartTarget {
-				t.Errorf("%v and %v became %v and %v", was.Target, was.PartTarget, l.Target, l.PartTarget)
+			if uri != "" {
+				uris[n], discontinuities[n] = uri, number
 			}
 		}
+		if was != nil && (l.Target != was.Target || l.PartTarget != was.PartTarget) {
+			t.Errorf("%v and %v became %v and %v", was.Target, was.PartTarget, l.Target, l.PartTarget)
+		}
 		was = l
+	}
+	if n := len(slices.Compact(slices.Sorted(maps.Values(discontinuities)))); n != 4 {
+		t.Errorf("%d processes show in %v", n, discontinuities)
 	}
 }
 

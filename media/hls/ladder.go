@@ -196,7 +196,7 @@ func (s *Server) call(ctx context.Context, v visit, name string) *Muxer {
 	}
 	ctx, begun := context.WithDeadline(ctx, p.began.Add(patience))
 	defer begun()
-	if p.wait(ctx, nil) != nil {
+	if p.wait(ctx, nil, nil) != nil {
 		return nil
 	}
 	return p.muxer

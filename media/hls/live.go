@@ -70,7 +70,7 @@ func (m *Muxer) parts(s *segment) []playlist.Part {
 	for i := range s.parts {
 		p := &s.parts[i]
 		all[i] = playlist.Part{
-			URI: partName(m.session, s.sequence, i), Duration: p.duration, Independent: p.independent,
+			URI: partName(s.session(), s.sequence, i), Duration: p.duration, Independent: p.independent,
 			Gap: !s.stored() || p.size == 0,
 		}
 	}
@@ -233,10 +233,9 @@ func (m *Muxer) locate(session string, sequence uint64, n int) (at piece, ok boo
 	}
 	next, hinted := m.edge()
 	switch {
-	case session != m.session:
-	case s != nil && n < len(s.parts) && s.stored() && s.parts[n].size > 0:
+	case s != nil && session == s.session() && n < len(s.parts) && s.stored() && s.parts[n].size > 0:
 		return piece{s.name, s.parts[n].offset, s.parts[n].size}, true, nil
-	case sequence == next && n == hinted && (s == nil || !s.gap):
+	case session == m.session && sequence == next && n == hinted && (s == nil || !s.gap):
 		return piece{}, false, nil
 	}
 	return piece{}, false, os.ErrNotExist

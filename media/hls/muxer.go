@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -42,10 +43,13 @@ type Muxer struct {
 	session string        // random, of the names of files
 	epoch   *epoch        // nil: media time is the stream's
 	ready   chan struct{} // closed by Run when the first segment is complete, or there will be none
+	stocked chan struct{} // closed by Run before ready, if what was listed before is listed still
+	outlive func() bool   // whether the files are left to the next process when Run ends
 	failing bool          // of Run: the last write failed
 	inits   int           // of Run: init segments, or segments of MPEG-TS, made so far
 	tail    *part         // of Run: written, to be published with the end of its segment
 	saved   numbers       // of Run: as in the state file
+	journal journal       // of Run
 
 	mu       sync.Mutex // guards what follows
 	numbers  numbers
@@ -86,6 +90,8 @@ func NewMuxer(cfg Config, root *os.Root, budget *Budget, stream *hub.Stream, log
 		store:   store{root: root, dir: dirOf(stream.Name())},
 		session: hex.EncodeToString(id[:]),
 		ready:   make(chan struct{}),
+		stocked: make(chan struct{}),
+		outlive: func() bool { return false },
 	}
 }
 
@@ -100,6 +106,11 @@ func (m *Muxer) Run(ctx context.Context) (err error) {
 	p := m.open()
 	err = m.read(ctx, p)
 	ended := errors.Is(err, io.EOF)
+	if !ended && m.outlive() {
+		m.suspend(p)
+		return nil
+	}
+	p.abandon()
 	if err := m.close(ended); err != nil {
 		m.log.Warn("cannot remove HLS segments", "err", err)
 	}
@@ -114,13 +125,27 @@ func (m *Muxer) Run(ctx context.Context) (err error) {
 
 // open goes on where an earlier session has ended.
 func (m *Muxer) open() *packager {
-	n, err := m.store.restore()
-	if err != nil {
+	n := m.goOn()
+	if err := m.prepare(); err != nil {
 		m.failed(err)
 	}
+	if len(m.segments) > 0 {
+		m.noteAll()
+		close(m.stocked)
+	}
+	return &packager{
+		out: m, epoch: m.epoch, form: fragments{}, tracks: m.stream.Tracks, broken: n.used, floor: math.MinInt64,
+	}
+}
+
+// goOn takes over what an earlier session has left, and returns the numbers with
+// which to go on.
+func (m *Muxer) goOn() numbers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n.sequence < m.numbers.sequence {
+	n := m.store.load()
+	mine := n.sequence >= m.numbers.sequence
+	if !mine {
 		n = m.numbers // the state file was lost
 	}
 	m.saved = n
@@ -130,17 +155,43 @@ func (m *Muxer) open() *packager {
 	if n.wanted != m.cfg.Part {
 		n.part = 0
 	}
+	same := n.segment == m.cfg.Segment && n.wanted == m.cfg.Part
 	n.segment, n.wanted = m.cfg.Segment, m.cfg.Part
-	m.numbers, m.first = n, n.sequence
-	return &packager{
-		out: m, epoch: m.epoch, form: fragments{}, tracks: m.stream.Tracks, broken: n.used, floor: math.MinInt64,
+	m.first = n.sequence
+	if mine && same {
+		n = m.inherit(n)
 	}
+	m.numbers = n
+	m.measure()
+	return n
 }
 
-// read packages what the source shows, and gives up what is pending in the end.
+// prepare makes the directory and removes what is not listed from it.
+func (m *Muxer) prepare() error {
+	if err := m.store.root.MkdirAll(m.store.dir, 0o750); err != nil {
+		return fmt.Errorf("cannot make directory: %w", err)
+	}
+	keep := make(map[string]bool)
+	for _, s := range m.segments {
+		keep[s.name], keep[s.init.name] = true, true
+	}
+	return m.store.clean(keep)
+}
+
+// suspend leaves all files to the next process.
+func (m *Muxer) suspend(p *packager) {
+	if p.seg != nil && p.seg.file != nil {
+		if err := p.seg.file.Close(); err != nil {
+			m.failed(err)
+		}
+	}
+	m.journal.close()
+	m.store.suspend()
+}
+
+// read packages what the source shows.
 func (m *Muxer) read(ctx context.Context, p *packager) (err error) {
 	defer media.Contain(&err)
-	defer p.abandon()
 	src := source{stream: m.stream, view: m.view}
 	defer src.close()
 	src.follow()
@@ -265,6 +316,7 @@ func (m *Muxer) missed(n uint64) {
 
 // close gives all files up; with all also the directory.
 func (m *Muxer) close(all bool) error {
+	m.journal.close()
 	m.mu.Lock()
 	segments := slices.Clone(m.segments)
 	m.mu.Unlock()

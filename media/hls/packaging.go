@@ -121,7 +121,7 @@ func (s *Server) claim(of product, p *packaging) (old *packaging) {
 	if p.stream != nil {
 		p.muxer = NewMuxer(s.cfg, s.root, s.budget, p.stream, s.log)
 		p.muxer.form, p.muxer.store.form = of.form, of.form
-		p.muxer.numbers, p.muxer.epoch, p.muxer.view = s.ended[of], s.epoch, s.view
+		p.muxer.numbers, p.muxer.epoch, p.muxer.view, p.muxer.outlive = s.ended[of], s.epoch, s.view, s.outlive
 		for _, f := range forms() {
 			if o := s.running[product{of.name, f}]; o != nil && o.stream == p.stream {
 				p.muxer.share = o.muxer.share
@@ -200,9 +200,9 @@ func (s *Server) packaging(ctx context.Context, stream *hub.Stream, f form) (*pa
 	}
 }
 
-// wait returns when the first segment is complete, or with an error when there
-// will be none for this viewer.
-func (p *packaging) wait(ctx context.Context, gone <-chan struct{}) error {
+// wait returns when the first segment is complete, or soon, or with an error when
+// there will be none for this viewer.
+func (p *packaging) wait(ctx context.Context, gone, soon <-chan struct{}) error {
 	select {
 	case <-p.muxer.ready:
 		return nil
@@ -210,6 +210,8 @@ func (p *packaging) wait(ctx context.Context, gone <-chan struct{}) error {
 	}
 	select {
 	case <-p.muxer.ready:
+		return nil
+	case <-soon:
 		return nil
 	case <-p.done:
 		return fmt.Errorf("%w: the packaging has ended", hub.ErrUnavailable)

@@ -1,12 +1,13 @@
 package hls
 
 import (
-	"bytes"
+	"bufio"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +19,10 @@ var hint = regexp.MustCompile(`#EXT-X-PRELOAD-HINT:.*\n`)
 
 // serveEnded serves the rig over HTTP with playlists that have ended, so that
 // players play all of it and stop. It returns the URL of its directory.
-func serveEnded(t *testing.T, r *rig) string {
+func serveEnded(t *testing.T, r *rig) string { return serveHeld(t, r, nil) }
+
+// serveHeld is serveEnded with an end that waits, unless it is nil.
+func serveHeld(t *testing.T, r *rig, end *shown) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if path := req.URL.Path; isPlaylist(path[len("/gate/"):]) && !strings.HasSuffix(path, multivariantName) {
@@ -27,11 +31,37 @@ func serveEnded(t *testing.T, r *rig) string {
 			w.Write(text) // a player may leave
 			return
 		}
-		r.server.ServeHTTP(w, req)
+		if end != nil && strings.HasSuffix(req.URL.Path, "/"+end.name) {
+			<-end.c
+		}
+		told := &status{ResponseWriter: w, code: http.StatusOK}
+		if r.server.ServeHTTP(told, req); told.code >= http.StatusBadRequest {
+			t.Errorf("%s: %d", req.URL, told.code)
+		}
 	}))
 	t.Cleanup(server.Close)
 	return server.URL + "/gate/"
 }
+
+// status remembers what a response begins with.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+func (s *status) WriteHeader(code int) {
+	s.code = code
+	s.ResponseWriter.WriteHeader(code)
+}
+
+// shown is the end of a playlist that is held back until a player shows something.
+type shown struct {
+	name string // of the last segment
+	once sync.Once
+	c    chan struct{} // closed when something is shown
+}
+
+func (s *shown) now() { s.once.Do(func() { close(s.c) }) }
 
 // pack packages the first 8 s of a clip from its first key frame on, and ends
 // the last segment.
@@ -110,13 +140,12 @@ func TestGStreamerPlays(t *testing.T) {
 	for _, kind := range played() {
 		t.Run(string(kind), func(t *testing.T) {
 			r, units := pack(t, kind)
-			url := serveEnded(t, r) + multivariantName
 			for _, k := range []media.Kind{media.KindVideo, media.KindAudio} {
 				want := len(of(units, k))
 				if want == 0 {
 					continue
 				}
-				got := gstFrames(t, url, k)
+				got := gstFrames(t, r, multivariantName, k)
 				if k == media.KindVideo && got != want {
 					t.Errorf("%d of %d pictures", got, want)
 				}
@@ -128,19 +157,38 @@ func TestGStreamerPlays(t *testing.T) {
 	}
 }
 
-// gstFrames plays url with GStreamer and returns how many decoded buffers of a
-// kind come out.
-func gstFrames(t *testing.T, url string, kind media.Kind) int {
+// gstFrames plays r to its end with GStreamer and returns how many decoded
+// buffers of a kind come out. A stream that is loaded to its end before anything
+// is shown of it is an error for GStreamer 1.22, so the last segment waits.
+func gstFrames(t *testing.T, r *rig, playlist string, kind media.Kind) int {
 	t.Helper()
+	end := &shown{name: r.muxer.segments[len(r.muxer.segments)-1].name, c: make(chan struct{})}
+	url := serveHeld(t, r, end) + playlist
 	caps := map[media.Kind]string{media.KindVideo: "video/x-raw", media.KindAudio: "audio/x-raw"}[kind]
 	cmd := exec.CommandContext(t.Context(), "gst-launch-1.0", "-v", "--no-position",
 		"uridecodebin3", "uri="+url, "caps="+caps, "name=d", "d.", "!", caps, "!",
 		"identity", "silent=false", "!", "fakesink", "sync=false")
-	out, err := cmd.CombinedOutput()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatalf("gst-launch-1.0: %v\n%s", err, out)
+		t.Fatal(err)
 	}
-	return bytes.Count(out, []byte("last-message = chain   *******"))
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer end.now()
+	frames := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), "last-message = chain   *******") {
+			frames++
+			end.now()
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("gst-launch-1.0: %v after %d frames\n%s", err, frames, &problems)
+	}
+	return frames
 }
 
 // TestPlayersCrossDiscontinuities plays a camera that came back twice, once
@@ -162,7 +210,7 @@ func TestPlayersCrossDiscontinuities(t *testing.T) {
 	if got := len(mediatest.Probe(t, url).Times(t, "video")); got != want {
 		t.Errorf("ffprobe sees %d of %d pictures", got, want)
 	}
-	if got := gstFrames(t, url, media.KindVideo); got != want {
+	if got := gstFrames(t, r, multivariantName, media.KindVideo); got != want {
 		t.Errorf("GStreamer shows %d of %d pictures", got, want)
 	}
 }

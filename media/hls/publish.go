@@ -57,6 +57,10 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 		}
 	}
 	m.remember()
+	if !s.gap && err == nil {
+		p.offset, p.size = s.size, size
+		m.note(s, p)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -69,7 +73,6 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 		m.counts.gaps++
 		m.counts.err = err
 	default:
-		p.offset, p.size = s.size, size
 		s.size += size
 	}
 	if last {
@@ -126,6 +129,7 @@ func (m *Muxer) end(s *segment, duration time.Duration) bool {
 	}
 	if s.gap && m.form == transport {
 		m.forgo(s)
+		m.noteAll()
 		return false
 	}
 	gone := m.list(s, duration)
@@ -140,6 +144,7 @@ func (m *Muxer) end(s *segment, duration time.Duration) bool {
 			m.drop(g)
 		}
 	}
+	m.noteEnd(s)
 	m.show()
 	return true
 }

@@ -25,7 +25,11 @@ func TestRestart(t *testing.T) {
 	}
 	var before *listing
 	run(func(r *rig) { before = r.check() })
-	// A crash: nothing is closed. Somebody has left files of theirs.
+	// A crash: nothing is closed, and long ago. Somebody has left files of theirs.
+	longAgo := time.Now().Add(-2 * outdated)
+	if err := os.Chtimes(filepath.Join(dir, "gate", journalName), longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
 	foreign := []string{"gate/notes.txt", "gate/0123456789-1.m4s", "gate/0123abcd-x.m4s", "README"}
 	for _, f := range foreign {
 		if err := os.WriteFile(filepath.Join(dir, f), []byte("x"), 0o600); err != nil {

@@ -26,6 +26,7 @@ type segment struct {
 	wall          time.Time
 	file          *os.File // open while it grows
 	reserved      int64    // bytes taken from the budget
+	noted         bool     // it is in the journal
 
 	size     int64         // * bytes in the file
 	parts    []part        // *
@@ -43,6 +44,9 @@ type segment struct {
 	leaving bool          // guarded by Budget.mu: it leaves the playlist, or has left it, for want of room
 	until   time.Time     // guarded by Budget.mu: kept so long; zero until the playlist is without it
 }
+
+// session returns the session in its name.
+func (s *segment) session() string { return s.name[:sessionDigits] }
 
 // stored tells whether there is a file. mu is held.
 func (s *segment) stored() bool { return !s.gap || s.kept }

@@ -54,7 +54,11 @@ func (s *Server) look(ctx context.Context, w *counter, r *http.Request, ss *sess
 		s.pace(ss, p.muxer.target())
 		return nil, s.serveMedia(w, r, ss, p, v.file)
 	}
-	if err := p.wait(ctx, ss.gone); err != nil {
+	soon := p.muxer.stocked
+	if v.file == multivariantName {
+		soon = nil // it tells of tracks, and those of another process are not known
+	}
+	if err := p.wait(ctx, ss.gone, soon); err != nil {
 		return nil, err
 	}
 	switch v.file {

@@ -19,11 +19,12 @@ import (
 // serves both as an http.Handler. Package may be called, and requests may come,
 // before Run and after it: without it nobody is admitted.
 type Server struct {
-	root   *os.Root
-	budget *Budget
-	opener hub.Opener
-	view   View
-	log    *slog.Logger
+	root    *os.Root
+	budget  *Budget
+	opener  hub.Opener
+	view    View
+	outlive func() bool // as in Muxer
+	log     *slog.Logger
 
 	demand chan demand   // to Run
 	busy   chan struct{} // to Run, capacity 1: something may be due earlier
@@ -46,7 +47,7 @@ type Server struct {
 // viewer, with the protocol "hls".
 func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *slog.Logger) *Server {
 	return &Server{
-		root: root, budget: budget, opener: open, view: whole, log: log, cfg: cfg,
+		root: root, budget: budget, opener: open, view: whole, outlive: func() bool { return false }, log: log, cfg: cfg,
 		epoch:    &epoch{zero: time.Now()},
 		demand:   make(chan demand),
 		busy:     make(chan struct{}, 1),
@@ -64,6 +65,11 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 // Through makes view tell what is packaged of streams. It is called before Run
 // and Package, if at all.
 func (s *Server) Through(view View) { s.view = view }
+
+// Outlive leaves all files to the next process if now tells so when packaging
+// ends; else they are removed then. It is called before Run and Package, if at
+// all.
+func (s *Server) Outlive(now func() bool) { s.outlive = now }
 
 // newZip returns a writer for playlists, which many viewers want at once.
 func newZip() any {
@@ -83,6 +89,8 @@ func (s *Server) Run(ctx context.Context) error {
 	var packagers sync.WaitGroup
 	due := time.NewTimer(0) // of the next sweep
 	defer due.Stop()
+	old := time.NewTimer(outdated + time.Second)
+	defer old.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,6 +100,8 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		case d := <-s.demand:
 			packagers.Go(func() { s.panicked(d.stream, s.pack(ctx, d, true)) })
+		case <-old.C:
+			s.cleanAll()
 		case <-s.busy:
 			due.Reset(0)
 		case now := <-due.C:
@@ -134,7 +144,10 @@ func (s *Server) cleanAll() {
 func (s *Server) clean(of product) error {
 	_, err := s.vacant(of, func() error {
 		files := store{root: s.root, dir: dirOf(of.name), form: of.form}
-		return files.clean()
+		if files.left(time.Now()) != nil {
+			return nil // whoever packages it will inherit it
+		}
+		return files.clean(nil)
 	})
 	return err
 }

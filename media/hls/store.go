@@ -107,16 +107,6 @@ func consume(bufs [][]byte, n int) [][]byte {
 // isFull tells whether err says that the file system has no room.
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// restore makes the directory, removes what earlier sessions left in it and
-// returns the numbers with which to go on.
-func (s *store) restore() (numbers, error) {
-	if err := s.root.MkdirAll(s.dir, 0o750); err != nil {
-		return numbers{}, fmt.Errorf("cannot make directory: %w", err)
-	}
-	n := s.load()
-	return n, s.clean()
-}
-
 // load reads the state file; without a sound one everything begins at 0.
 func (s *store) load() numbers {
 	f, err := s.open(s.form.state())
@@ -155,8 +145,9 @@ func (s *store) save(n numbers) error {
 	return err
 }
 
-// clean removes all segments, of whatever session.
-func (s *store) clean() error {
+// clean removes all segments but those of these names, of whatever session, and
+// with all of them the journal.
+func (s *store) clean(but map[string]bool) error {
 	d, err := s.root.Open(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -166,21 +157,29 @@ func (s *store) clean() error {
 	defer d.Close() // it was only read
 	names, err := d.Readdirnames(-1)
 	for _, name := range names {
-		if f, ok := formOf(name); ok && f == s.form {
+		if f, ok := formOf(name); ok && f == s.form && !but[name] {
 			err = errors.Join(err, s.remove(name))
 		}
 	}
+	if len(but) == 0 {
+		err = errors.Join(err, s.removeJournal())
+	}
 	return err
+}
+
+// suspend leaves everything as it is.
+func (s *store) suspend() {
+	if s.state != nil {
+		s.state.Close() // nothing is buffered
+		s.state = nil
+	}
 }
 
 // close removes the segments; with all also the state and the directory, if
 // nothing else is in it.
 func (s *store) close(all bool) error {
-	if s.state != nil {
-		s.state.Close() // nothing is buffered
-		s.state = nil
-	}
-	err := s.clean()
+	s.suspend()
+	err := s.clean(nil)
 	if !all {
 		return err
 	}

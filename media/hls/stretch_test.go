@@ -99,7 +99,7 @@ func TestTransportPlays(t *testing.T) {
 				if missing := want - got; missing < 0 || missing > 3 || k == media.KindVideo && missing > 0 {
 					t.Errorf("%d of %d frames of %s", got, want, k)
 				}
-				shown := gstFrames(t, url, k)
+				shown := gstFrames(t, r.rig, tsPlaylist, k)
 				if shown == 0 || k == media.KindVideo && shown != want {
 					t.Errorf("GStreamer shows %d of %d frames of %s", shown, want, k)
 				}

@@ -32,15 +32,6 @@ try {
     });
     hls.on(Hls.Events.LEVEL_LOADED, (_, e) => seen.levels.push([e.details.startSN, e.details.endSN]));
     video.addEventListener("playing", () => { playing = true; });
-    let still = { time: 0, ticks: 0 };
-    setInterval(() => { // hls.js can wait for ever for what was before a restart of the box
-      still = video.currentTime === still.time ? { ...still, ticks: still.ticks + 1 } : { time: video.currentTime, ticks: 0 };
-      if (!playing || still.ticks < 5) return;
-      still.ticks = 0;
-      seen.errors.push("stood still, told to load anew");
-      hls.stopLoad();
-      hls.startLoad(-1);
-    }, 1000);
     setInterval(() => {
       if (playing && hls.playingDate) seen.behind.push(Date.now() - hls.playingDate.getTime());
     }, 100);

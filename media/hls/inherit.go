@@ -1,0 +1,84 @@
+package hls
+
+import (
+	"io"
+	"slices"
+	"time"
+)
+
+// inherit lists again what another process has listed until it was killed, so
+// that players find what they know. It returns the numbers with which to go on.
+// Nothing is inherited by other settings, or if the files are not what they
+// should be.
+func (m *Muxer) inherit(n numbers) numbers {
+	if !n.used || n.target == 0 {
+		return n
+	}
+	all := m.store.left(time.Now())
+	if len(all) == 0 {
+		return n
+	}
+	// What was begun last may be in the state file only: nobody has seen it.
+	last := all[len(all)-1]
+	if next := last.sequence + 1; next != n.sequence && next+1 != n.sequence {
+		return n
+	}
+	for i, s := range slices.Backward(all) {
+		if !m.adopt(s, n) {
+			all = all[i+1:]
+			break
+		}
+	}
+	if len(all) == 0 {
+		return n
+	}
+	n.sequence, n.discontinuity = last.sequence+1, last.number
+	m.segments, m.first, m.shown = all, all[0].sequence, n.sequence
+	for _, s := range all {
+		m.longest = max(m.longest, s.duration)
+		m.mixed = m.mixed || !s.independent
+		m.budget.add(s)
+	}
+	return n
+}
+
+// adopt takes the file of s, and that of its init segment, over into the
+// budget. It tells false if one is missing or there is no room for it.
+func (m *Muxer) adopt(s *segment, n numbers) bool {
+	if time.Duration(n.target)*time.Second+time.Second/2 <= s.duration || !m.adoptInit(s.init) {
+		return false
+	}
+	f, err := m.store.open(s.name)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // it is only looked at
+	st, err := f.Stat()
+	if err != nil || st.Size() < s.size || !m.budget.adopt(m.share, pages(st.Size())) {
+		return false
+	}
+	s.owner, s.reserved = m, pages(st.Size())
+	s.init.refs++
+	s.odd = slices.ContainsFunc(s.parts, func(p part) bool { return p.duration > n.part })
+	return true
+}
+
+func (m *Muxer) adoptInit(in *initSegment) bool {
+	if in.name == "" || in.written {
+		return true
+	}
+	f, err := m.store.open(in.name)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // it was only read
+	b, err := io.ReadAll(io.LimitReader(f, maxInit))
+	if err != nil || len(b) == 0 || !m.budget.adopt(m.share, pages(int64(len(b)))) {
+		return false
+	}
+	in.data, in.written = b, true
+	return true
+}
+
+// maxInit is more than any init segment has.
+const maxInit = 1 << 20
