@@ -154,7 +154,7 @@ var doors = []door{
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
 		"golang.org/x/sys", "cmd/camrelay selftest hal/... systemd daemon media/hls media/rtspd media/camera media/srt " +
-			"media/upstream",
+			"media/upstream media/mediatest",
 		"", "few rooms talk to the kernel",
 	},
 }
