@@ -99,6 +99,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		status: api.ConfigStatus{State: stateRejected, RestartRequired: []string{}}, changed: make(chan struct{}),
 		vigil: newVigil(opts.Manager), sockets: systemd.NewSockets(opts.Manager, log),
 	}
+	d.access.KeepLinks(linkKey(opts.StateDir, log))
 	d.current.Store(&plan{})
 	d.metrics = metrics.New(opts.Version, d.figures)
 	d.sessions = session.NewRegistry(d.sessionEvent)

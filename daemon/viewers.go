@@ -164,7 +164,7 @@ func (s *servers) openSRT(c config.SRT) (runner, error) {
 
 // listenWeb binds a viewers' port.
 func (s *servers) listenWeb(name, addr string, l config.Listener, own *tls.Config) (runner, error) {
-	srv, err := listenHTTP(s.d.sockets.Listen, addr, "", viewerLimits(l), s.web, s.log)
+	srv, err := listenHTTP(s.d.sockets.Listen, addr, "", viewerLimits(l), linked(s.d.access, s.web), s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,10 @@ func writeDemo(dir, cameras, host string) (config string, err error) {
 }
 
 func printDemo(c console, host, config string) {
+	who := "Nobody is asked for a password; it listens on this machine alone (" + host + ")."
+	if !net.ParseIP(host).IsLoopback() {
+		who = "Anybody who reaches " + host + " may watch without a password."
+	}
 	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
@@ -118,7 +122,8 @@ camrelay demo: two synthetic cameras. Open
   API    http://127.0.0.1:9997/v1/status
   Prometheus   http://127.0.0.1:9998/metrics
 
+%[3]s
 The configuration is %[2]s: edit it and watch. Ctrl-C ends the demo.
 
-`, host, config)
+`, host, config, who)
 }

@@ -75,6 +75,18 @@ func TestUsersWatch(t *testing.T) {
 			t.Errorf("%d pictures, want 20", n)
 		}
 	})
+	t.Run("HLS with a link", func(t *testing.T) {
+		made := b.call("POST", "/v1/links", `{"cameras": ["yard"], "for": "10m"}`).want(http.StatusCreated)
+		link := strings.TrimSuffix(made.str("page"), "/")
+		if n := decode(t, 60*time.Second, "-i", b.http(strings.TrimPrefix(link, "/")+"/yard/index.m3u8"),
+			"-frames:v", "20"); n < 20 {
+			t.Errorf("%d pictures, want 20", n)
+		}
+		checkRefused(t, b.http(strings.TrimPrefix(link, "/")+"/gate/index.m3u8"), "403")
+		if strings.Contains(b.log.String(), link) {
+			t.Error("the log holds the link")
+		}
+	})
 	t.Run("who is taken off the list is sent away", func(t *testing.T) {
 		gone := watch(t, as("alice:wonderland", b.rtsp("gate")))
 		stays := watch(t, b.rtsp("yard?token=wall-token"))

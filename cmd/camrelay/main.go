@@ -51,7 +51,7 @@ func commands() []command {
 	return []command{
 		{"run", "run the daemon", runDaemon},
 		{"check", "check a configuration, and tell what an edit would touch", runCheck},
-		{"user", "hash a password or make a token for the configuration", runUser},
+		{"user", "add a user, hash a password or make a token", runUser},
 		{"selftest", "test this box: hardware, configuration, and all of camrelay with a synthetic camera", runSelftest},
 		{"demo", "run the daemon on two synthetic cameras", runDemo},
 		{"version", "print the version", func(_ context.Context, c console, _ []string) error {

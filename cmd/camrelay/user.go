@@ -23,28 +23,40 @@ func runUser(ctx context.Context, c console, args []string) error {
 	if len(args) > 0 {
 		what, args = args[0], args[1:]
 	}
+	if what == "add" {
+		return runUserAdd(ctx, c, args)
+	}
 	fs := flag.NewFlagSet("camrelay user "+what, flag.ContinueOnError)
+	name := fs.String("name", "", "`name` of the user, for RTSP digest")
 	fs.Usage = func() {
-		fmt.Fprintln(c.err, "usage: camrelay user hash    reads a password from the terminal or from standard input,")
-		fmt.Fprintln(c.err, "                             prints its password_hash for the section users")
-		fmt.Fprintln(c.err, "       camrelay user token   makes a token, prints it and what token_hash takes")
+		fmt.Fprintln(c.err, "usage: camrelay user add NAME            adds a user with a new password; -h lists its flags")
+		fmt.Fprintln(c.err, "       camrelay user hash [-name NAME]   reads a password from the terminal or standard input,")
+		fmt.Fprintln(c.err, "                                         prints its password_hash for the section users")
+		fmt.Fprintln(c.err, "       camrelay user token [-name NAME]  makes a token, prints it and what token_hash takes")
+		fmt.Fprintln(c.err, "With the name of the user they print the digest_hash too.")
 	}
 	if err := parse(c, fs, args); err != nil {
 		return err
 	}
+	var secret string
 	switch what {
 	case "hash":
 		password, err := readPassword(ctx, c)
 		if err != nil {
 			return err
 		}
+		secret = password
 		fmt.Fprintf(c.out, "password_hash: \"%s\"\n", auth.Hash(password))
 	case "token":
 		token, sum := auth.NewToken()
+		secret = token
 		fmt.Fprintf(c.out, "token: %s\ntoken_hash: \"%s\"\n", token, sum)
 	default:
 		fs.Usage()
 		return errUsage
+	}
+	if *name != "" {
+		fmt.Fprintf(c.out, "digest_hash: \"%s\"\n", auth.DigestHash(*name, secret))
 	}
 	return nil
 }

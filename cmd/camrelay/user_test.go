@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -213,5 +214,83 @@ func TestCheckOutsideOfSystemd(t *testing.T) {
 				t.Error("the daemon would run without the password")
 			}
 		})
+	}
+}
+
+// TestUserAdd makes users of a box that has none.
+func TestUserAdd(t *testing.T) {
+	dir := t.TempDir()
+	main := dir + "/camrelay.yaml"
+	if err := os.WriteFile(main, []byte("version: 1\ncameras: {gate: {url: rtsp://c/}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := func(args ...string) []string { return append([]string{"user", "add"}, append(args, "-c", main)...) }
+	for _, row := range []struct {
+		name, typed string
+		args        []string
+		who         auth.Credentials // the secret is what is printed
+		code        int
+	}{
+		{"a viewer of one camera", "", in("alice", "--cameras", "gate"), auth.Credentials{User: "alice"}, exitOK},
+		{"an admin by a token", "", in("fleet", "--role", "admin", "--token"), auth.Credentials{}, exitOK},
+		{"a password that is chosen", "correct horse\n", in("bob", "--choose"), auth.Credentials{User: "bob"}, exitOK},
+		{"one that is there", "", in("alice"), auth.Credentials{}, exitFailed},
+		{"a password that is too short", "horse\n", in("eve", "--choose"), auth.Credentials{}, exitFailed},
+		{"a role that there is not", "", in("eve", "--role", "root"), auth.Credentials{}, exitUsage},
+		{"a name that leads away", "", in("../eve"), auth.Credentials{}, exitUsage},
+		{"no name", "", in(), auth.Credentials{}, exitUsage},
+		{"cameras that are no names", "", in("eve", "--cameras", "a\"]\nversion: 2"), auth.Credentials{}, exitInvalid},
+	} {
+		code, out, complaints := commandLine(t, strings.NewReader(row.typed), row.args...)
+		if code != row.code || code != exitOK && out != "" {
+			t.Errorf("%s: code %d, %q, %s", row.name, code, out, complaints)
+		}
+		if code != exitOK {
+			continue
+		}
+		if row.who.Password = strings.TrimSpace(out); row.typed != "" {
+			row.who.Password = strings.TrimSpace(row.typed)
+		}
+		if strings.Contains(complaints, row.who.Password) || row.typed != "" && out != "" {
+			t.Errorf("%s: printed %q, %s", row.name, out, complaints)
+		}
+		canLogIn(t, main, row.who, row.name)
+	}
+	files, err := os.ReadDir(dir + "/conf.d")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if st, err := f.Info(); err != nil || st.Mode().Perm() != 0o640 {
+			t.Errorf("%v, %v", st, err)
+		}
+	}
+}
+
+// canLogIn fails unless a box of that configuration lets in by these
+// credentials, and RTSP offers digest: everybody can by it.
+func canLogIn(t *testing.T, main string, who auth.Credentials, name string) {
+	t.Helper()
+	dirs := []string{filepath.Join(filepath.Dir(main), "conf.d")}
+	cfg, _, err := config.Load(config.Options{File: main, Dirs: dirs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules auth.Rules
+	for _, u := range cfg.Users {
+		rules.Users = append(rules.Users, auth.User{
+			Name: u.Name, PasswordHash: u.PasswordHash, TokenHashes: u.TokenHashes, DigestHashes: u.DigestHashes,
+			Role: auth.Role(u.Role), Cameras: u.Cameras,
+		})
+	}
+	access := auth.New(slog.New(slog.DiscardHandler))
+	if _, err := access.Set(rules); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := access.Authenticate(who); err != nil || p.MayView("yard") != (who.User != "alice") {
+		t.Errorf("%s: %+v, %v", name, p, err)
+	}
+	if digest, basic := access.Schemes(); !digest || !basic {
+		t.Errorf("%s: digest %v, basic %v", name, digest, basic)
 	}
 }

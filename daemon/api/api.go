@@ -110,6 +110,7 @@ func (s server) routes() []route {
 		{"GET /v1/config/schema", auth.Read, s.configSchema},
 		{"GET /v1/sessions", auth.Read, s.sessionsList},
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
+		{"POST /v1/links", auth.Operate, s.linkAdd},
 		{"GET /v1/cameras", auth.Read, s.camerasList},
 		{"GET /v1/cameras/{name}", auth.Read, s.camera(s.cameraGet)},
 		{"GET /v1/cameras/{name}/demand", auth.Read, s.camera(s.cameraDemand)},

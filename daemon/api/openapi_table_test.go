@@ -123,6 +123,10 @@ func operations() map[string]operation {
 		"GET /v1/sessions/ended": {
 			id: "sessionsEnded", summary: "Sessions that ended last, newest first", answer: sessionList[session.Ended]{},
 		},
+		"POST /v1/links": {
+			id: "linkAdd", summary: "Make a link by which others may watch for a while without a password",
+			body: LinkRequest{}, answer: LinkStatus{}, code: http.StatusCreated,
+		},
 		"GET /v1/cameras":               {id: "cameras", summary: "Cameras by name", answer: list[CameraStatus]{}},
 		"GET /v1/cameras/{name}":        {id: "camera", summary: "One camera", answer: CameraStatus{}},
 		"GET /v1/cameras/{name}/demand": {id: "cameraDemand", summary: "Why a camera runs or not", answer: DemandStatus{}},

@@ -73,6 +73,7 @@ func (t ThrottledError) Unwrap() error { return hub.ErrUnavailable }
 type Access struct {
 	log     *slog.Logger
 	key     [sha256.Size]byte // of the sums of passwords
+	linkKey [sha256.Size]byte
 	book    atomic.Pointer[book]
 	logins  logins
 	failing throttle
@@ -96,13 +97,16 @@ type account struct {
 	hash   hash
 	tokens map[[sha256.Size]byte]bool
 	proofs []proof
+	secret credentialID                      // of the password
+	ids    map[credentialID]bool             // of the password and of all tokens
 	good   atomic.Pointer[[sha256.Size]byte] // sum of the last password that was right; nil: none yet
 }
 
 // New returns an Access without rules. It logs when logins begin to fail.
 func New(log *slog.Logger) *Access {
 	a := &Access{log: log}
-	rand.Read(a.key[:]) // it never fails
+	rand.Read(a.key[:])     // it never fails
+	rand.Read(a.linkKey[:]) // until KeepLinks
 	a.logins.init()
 	a.book.Store(&book{})
 	return a
@@ -141,12 +145,17 @@ func (a *Access) Set(r Rules) (gone func(user, camera string) bool, err error) {
 }
 
 func newAccount(u User) (*account, error) {
-	acc := &account{Principal: newPrincipal(u), tokens: make(map[[sha256.Size]byte]bool)}
+	acc := &account{
+		Principal: newPrincipal(u), tokens: make(map[[sha256.Size]byte]bool), ids: make(map[credentialID]bool),
+	}
 	var err error
 	if u.PasswordHash != "" {
 		if acc.hash, err = parseHash(u.PasswordHash.Reveal()); err != nil {
 			err = fmt.Errorf("cannot read the password hash of user %s: %w", u.Name, err)
 		}
+		sum := sha256.Sum256([]byte(u.PasswordHash.Reveal()))
+		acc.secret = credentialID(sum[:8])
+		acc.ids[acc.secret] = true
 	}
 	for _, t := range u.TokenHashes {
 		sum, e := hex.DecodeString(t.Reveal())
@@ -155,6 +164,7 @@ func newAccount(u User) (*account, error) {
 			continue
 		}
 		acc.tokens[[sha256.Size]byte(sum)] = true
+		acc.ids[credentialID(sum[:8])] = true
 	}
 	for _, d := range u.DigestHashes {
 		p, ok := parseProof(d.Reveal())
@@ -198,6 +208,13 @@ func lost(before *account, now *book, user, camera string) bool {
 func (a *Access) View(req hub.Request) (Principal, error) {
 	if a.book.Load().open {
 		return Principal{all: true}, nil
+	}
+	if IsLink(req.Token) {
+		p, err := a.byLink(req.Token, time.Now())
+		if err == nil && req.Path != "" && !p.MayView(req.Path) {
+			return Principal{}, hub.ErrForbidden
+		}
+		return p, err
 	}
 	c := Credentials{
 		User: req.User, Password: req.Password, Token: req.Token, Digest: req.Digest, Remote: req.Remote,
@@ -243,8 +260,9 @@ func (a *Access) Authenticate(c Credentials) (Principal, error) {
 			continue
 		}
 		// Looking up a SHA-256 tells nothing about tokens that have not been guessed.
-		if acc := b.tokens[sha256.Sum256([]byte(token))]; acc != nil && (c.User == "" || c.User == acc.Name) {
-			return acc.Principal, nil
+		sum := sha256.Sum256([]byte(token))
+		if acc := b.tokens[sum]; acc != nil && (c.User == "" || c.User == acc.Name) {
+			return acc.with(credentialID(sum[:8])), nil
 		}
 	}
 	if c.User == "" || c.Password == "" || len(c.Password) > maxPassword {
@@ -254,7 +272,17 @@ func (a *Access) Authenticate(c Credentials) (Principal, error) {
 	if err := a.password(b, acc, c); err != nil {
 		return Principal{}, err
 	}
-	return acc.Principal, nil
+	return acc.with(acc.secret), nil
+}
+
+// Open tells whether anybody may watch.
+func (a *Access) Open() bool { return a.book.Load().open }
+
+// with is who has shown that credential.
+func (acc *account) with(by credentialID) Principal {
+	p := acc.Principal
+	p.by = by
+	return p
 }
 
 // maxPassword bounds what is hashed for a stranger.

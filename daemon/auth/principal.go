@@ -33,6 +33,7 @@ type Principal struct {
 	Name string // empty: anonymous
 	Role Role   // empty: a viewer where anybody may watch, who has no right to the API
 
+	by      credentialID // zero: none that could be told again
 	all     bool
 	cameras map[string]bool // never changed
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
+)
+
+// userAdd is one call of camrelay user add.
+type userAdd struct {
+	console
+
+	files          configFlags
+	name           string
+	role, cameras  string
+	token, choose  bool
+	secret, hashes string // what was made, and the keys for the file
+}
+
+func (u *userAdd) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("camrelay user add", flag.ContinueOnError)
+	u.files.add(fs)
+	fs.StringVar(&u.name, "name", "", "`name` of the new user")
+	fs.StringVar(&u.role, "role", string(config.RoleViewer), "viewer, operator or admin")
+	fs.StringVar(&u.cameras, "cameras", "", "`names` with commas between of what it may see (default: all)")
+	fs.BoolVar(&u.token, "token", false, "make a token, for a player or a program, instead of a password")
+	fs.BoolVar(&u.choose, "choose", false, "read the password, from the terminal or standard input, instead of making one")
+	return fs
+}
+
+// runUserAdd writes a new user into a drop-in file of its own, which the daemon
+// reads by itself, and prints the password or token.
+func runUserAdd(ctx context.Context, c console, args []string) error {
+	u := &userAdd{console: c}
+	fs := u.flags()
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // as in "user add alice"
+		args = append([]string{"-name", args[0]}, args[1:]...)
+	}
+	if err := parse(c, fs, args); err != nil {
+		return err
+	}
+	if u.token && u.choose || !userName.MatchString(u.name) || !isRole(u.role) {
+		fmt.Fprintln(c.err, "usage: camrelay user add NAME [FLAGS], where NAME has 1 to 64 of letters, digits, _, ., @ and -")
+		fs.SetOutput(c.err)
+		fs.PrintDefaults()
+		return errUsage
+	}
+	if err := u.make(ctx); err != nil {
+		return err
+	}
+	file, err := u.save()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "%s is a new %s, in %s\n", u.name, u.role, file)
+	if !u.choose {
+		fmt.Fprintln(c.out, u.secret)
+	}
+	return nil
+}
+
+// userName is the form of names of users.
+var userName = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+
+func isRole(s string) bool {
+	switch config.Role(s) {
+	case config.RoleViewer, config.RoleOperator, config.RoleAdmin:
+		return true
+	}
+	return false
+}
+
+// make makes the password or token, or reads it.
+func (u *userAdd) make(ctx context.Context) error {
+	switch {
+	case u.token:
+		token, sum := auth.NewToken()
+		u.secret, u.hashes = token, fmt.Sprintf("    token_hash: \"%s\"\n", sum)
+	case u.choose:
+		password, err := readPassword(ctx, u.console)
+		if err != nil {
+			return err
+		}
+		u.secret = password
+	default:
+		u.secret = rand.Text()
+	}
+	if !u.token {
+		u.hashes = fmt.Sprintf("    password_hash: \"%s\"\n", auth.Hash(u.secret))
+	}
+	u.hashes += fmt.Sprintf("    digest_hash: \"%s\"\n", auth.DigestHash(u.name, u.secret))
+	return nil
+}
+
+// text is the file that holds the user.
+func (u *userAdd) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Made by \"camrelay user add\". Removing the file removes the user.\nusers:\n")
+	fmt.Fprintf(&b, "  - name: \"%s\"\n    role: %s\n%s", u.name, u.role, u.hashes)
+	if u.cameras != "" {
+		fmt.Fprintf(&b, "    cameras: [\"%s\"]\n", strings.Join(strings.Split(u.cameras, ","), `", "`))
+	}
+	return b.String()
+}
+
+// save writes the file beside the other drop-ins, where only those can read it
+// who read them, unless the whole would be wrong with it.
+func (u *userAdd) save() (file string, err error) {
+	opts := u.files.options()
+	opts.CredentialsDir, opts.Elsewhere = os.Getenv("CREDENTIALS_DIRECTORY"), true
+	dir, name := opts.Dirs[0], "user-"+u.name+".yaml"
+	file = filepath.Join(dir, name)
+	if _, err := os.Stat(file); err == nil {
+		return "", fmt.Errorf("%s is there already", file)
+	}
+	set, err := config.Read(opts).With(name, file, []byte(u.text()), opts)
+	if err != nil {
+		return "", err
+	}
+	if r := set.Load(opts); r.Config == nil || len(r.LeftOut) > 0 {
+		fmt.Fprint(u.err, config.Format(r.Errors, false))
+		return "", errInvalid
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", err
+	}
+	return file, writeBeside(dir, name, []byte(u.text()))
+}
+
+// writeBeside writes a file at once and whole, for the owner of the directory
+// and for its group to read.
+func writeBeside(dir, name string, text []byte) (err error) {
+	f, err := os.CreateTemp(dir, ".user-") // drop-ins do not begin so
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(text)
+	if st, e := os.Stat(dir); e == nil && err == nil {
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+			err = f.Chown(int(sys.Uid), int(sys.Gid))
+		}
+	}
+	if err == nil {
+		err = f.Chmod(0o640)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, name))
+}
