@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
@@ -125,6 +127,7 @@ func (s *servers) problems() []string {
 
 // retry tries again to listen where that does not work.
 func (s *servers) retry(ctx context.Context) {
+	s.renew()
 	for _, one := range s.listening {
 		one.retry(ctx)
 	}
@@ -156,11 +159,25 @@ func (s *servers) removeHLS(name string) {
 	}
 }
 
+// own returns the box's own certificate.
+func (s *servers) own() (*tls.Certificate, error) {
+	return boxCertificate(s.d.opts.StateDir, boxNames(), time.Now(), s.log)
+}
+
+// renew replaces certificates of the box's own that end soon.
+func (s *servers) renew() {
+	for name, cert := range map[string]*certificate{"rtsps": &s.rtspCert, "https": &s.httpCert} {
+		if err := cert.renew(); err != nil {
+			s.log.Error("a server's certificate cannot be renewed", "server", name, "err", err)
+		}
+	}
+}
+
 // apply makes the listeners equal spec; problems tells what could not be done.
 func (s *servers) apply(ctx context.Context, spec serverSpec) {
 	s.unusable = nil
 	for name, err := range map[string]error{
-		"rtsp": s.rtspCert.set(spec.rtsp.TLS), "http": s.httpCert.set(spec.http.TLS),
+		"rtsp": s.rtspCert.set(spec.rtsp.TLS, s.own), "http": s.httpCert.set(spec.http.TLS, s.own),
 	} {
 		if err != nil {
 			s.unusable = append(s.unusable, name+".tls: "+err.Error())

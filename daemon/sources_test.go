@@ -79,6 +79,26 @@ func TestBadSourcesAreRefusedWithoutBeingQuoted(t *testing.T) {
 	}
 }
 
+// TestSourcesAreCameras: no scheme but that of a camera, so that neither the API
+// nor a hook makes the box read files, run programs or ask what is beside it.
+func TestSourcesAreCameras(t *testing.T) {
+	r := newSourceRig(t, time.Hour)
+	for _, scheme := range []string{
+		"http", "https", "file", "exec", "ffmpeg", "rtmp", "srt", "udp", "ftp", "gopher", "data", "unix", "rtsp+exec", "echo",
+		"rtspx", "javascript", "dict", "ldap", "rtsp%00http",
+	} {
+		source := relay.Source{URL: media.Secret(scheme + "://127.0.0.1:9/latest/meta-data")}
+		if err := r.Add(t.Context(), "a", source); !errors.Is(err, errSource) {
+			t.Errorf("%s: %v", scheme, err)
+		}
+	}
+	for _, name := range []string{"~^gate$", "gate.*", "$G1", "rtsp://127.0.0.1/x", "a%2fb", "a\nb", "${cred:x}"} {
+		if err := r.Add(t.Context(), name, relay.Source{URL: nowhere}); !errors.Is(err, errName) {
+			t.Errorf("the name %q: %v", name, err)
+		}
+	}
+}
+
 func TestAPathThatNobodyWantsGoesAndMayComeBack(t *testing.T) {
 	r := newSourceRig(t, 20*time.Millisecond)
 	for range 3 {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"camrelay/daemon/config"
 	"camrelay/daemon/relay"
@@ -177,19 +178,43 @@ func (s *servers) listenWeb(name, addr string, l config.Listener, own *tls.Confi
 // server runs: connections that are there stay.
 type certificate struct {
 	now atomic.Pointer[tls.Certificate]
+	own func() (*tls.Certificate, error) // what it comes from; nil: from the configuration
 }
 
-// set takes the certificate and its key from the configuration, if TLS is on.
-func (c *certificate) set(t config.ServerTLS) error {
+// set takes the certificate and its key from the configuration, if TLS is on, or
+// the box's own if the configuration has none.
+func (c *certificate) set(t config.ServerTLS, own func() (*tls.Certificate, error)) error {
 	if t.Listen == "" {
 		return nil
+	}
+	if t.Cert == "" {
+		c.own = own
+		return c.take()
 	}
 	pair, err := tls.X509KeyPair([]byte(t.Cert), []byte(t.Key.Reveal()))
 	if err != nil {
 		return fmt.Errorf("the certificate and its key cannot be used: %w", err)
 	}
+	c.own = nil
 	c.now.Store(&pair)
 	return nil
+}
+
+// take takes the box's own certificate.
+func (c *certificate) take() error {
+	pair, err := c.own()
+	if err == nil {
+		c.now.Store(pair)
+	}
+	return err
+}
+
+// renew replaces a certificate of the box's own that ends soon.
+func (c *certificate) renew() error {
+	if now := c.now.Load(); c.own == nil || now != nil && time.Until(now.Leaf.NotAfter) > boxRenew {
+		return nil
+	}
+	return c.take()
 }
 
 // config is that of a server which speaks the protocols.

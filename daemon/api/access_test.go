@@ -227,3 +227,31 @@ func TestUnknownRoutes(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCredentials reads the header by which clients of the API say who they are.
+func FuzzCredentials(f *testing.F) {
+	for _, header := range []string{
+		"", "Bearer viewer", "bearer  x", "Bearer", "Basic dmlld2VyOnZpZXdlcg==", "Basic :", "Basic Og==", "Digest x", "\x00",
+	} {
+		f.Add(header)
+	}
+	access := auth.New(slog.New(slog.DiscardHandler))
+	rules := staff()
+	rules.Users = rules.Users[:4] // without passwords, which take their time
+	if _, err := access.Set(rules); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/status", http.NoBody)
+		r.Header["Authorization"] = []string{header}
+		c := credentials(r)
+		if len(c.User)+len(c.Password)+len(c.Token) > len(header) || c.Token != "" && c.User+c.Password != "" {
+			t.Errorf("%q is read as %+v", header, c)
+		}
+		who, err := access.Enter(c, false)
+		shown := strings.Contains(header, who.Name) || c.Password == who.Name
+		if (err == nil) != (who.Name != "") || err == nil && !shown {
+			t.Errorf("%q is %q, %v", header, who.Name, err)
+		}
+	})
+}

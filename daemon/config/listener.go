@@ -37,7 +37,7 @@ type SRT struct {
 // ServerTLS is a second address of a server, at which it speaks TLS. It is comparable.
 type ServerTLS struct {
 	Listen string // host:port; empty: off
-	Cert   string // chain of certificates in PEM; empty if the files were not read
+	Cert   string // chain of certificates in PEM; empty: the box's own, or the files were not read
 	Key    media.Secret
 }
 
@@ -94,6 +94,9 @@ func (d *decoder) ownTLS(t *ServerTLS, standard string) func(value) {
 		})
 		if t.Listen == "" || v.schema != nil {
 			return
+		}
+		if !d.has(v.key+".cert_file") && !d.has(v.key+".key_file") {
+			return // the box's own
 		}
 		d.require(v, "cert_file")
 		d.require(v, "key_file")

@@ -80,6 +80,7 @@ func NewClient(spec Spec) (*Client, error) {
 	return &Client{
 		spec: spec, base: base, status: Status{URL: media.RedactURL(spec.URL)},
 		http: &http.Transport{
+			DialContext:     reachOf(base.Hostname()).dial,
 			TLSClientConfig: secure, DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxConnsPerHost: inFlight, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
 			MaxResponseHeaderBytes: maxAnswer,
