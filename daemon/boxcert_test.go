@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -79,6 +80,45 @@ func TestTheBoxHasACertificateOfItsOwn(t *testing.T) {
 	}
 }
 
+// echo serves TLS with a certificate that may be replaced: it says what it is told.
+func echo(t *testing.T, c *certificate) (addr string) {
+	t.Helper()
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", c.config("http/1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn) // until the client goes
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// shown is the certificate that a client sees who speaks TLS up to a version.
+func shown(t *testing.T, addr string, most uint16) (*tls.Conn, []byte, error) {
+	t.Helper()
+	var d net.Dialer
+	raw, err := d.DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: most})
+	if err := conn.HandshakeContext(t.Context()); err != nil {
+		return nil, nil, err
+	}
+	return conn, conn.ConnectionState().PeerCertificates[0].Raw, nil
+}
+
 // TestACertificateIsReplacedWhileTheServerRuns: who is connected stays, who comes
 // sees the new one, and nobody speaks TLS 1.1.
 func TestACertificateIsReplacedWhileTheServerRuns(t *testing.T) {
@@ -89,44 +129,8 @@ func TestACertificateIsReplacedWhileTheServerRuns(t *testing.T) {
 	if err := c.set(config.ServerTLS{Listen: ":1"}, own); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", c.config("http/1.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				b := make([]byte, 1)
-				for {
-					if _, err := conn.Read(b); err != nil {
-						return
-					}
-					if _, err := conn.Write(b); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	shown := func(most uint16) (*tls.Conn, []byte, error) {
-		raw, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { raw.Close() })
-		conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: most})
-		if err := conn.HandshakeContext(t.Context()); err != nil {
-			return nil, nil, err
-		}
-		return conn, conn.ConnectionState().PeerCertificates[0].Raw, nil
-	}
-	stays, first, err := shown(tls.VersionTLS13)
+	addr := echo(t, &c)
+	stays, first, err := shown(t, addr, tls.VersionTLS13)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,14 +146,14 @@ func TestACertificateIsReplacedWhileTheServerRuns(t *testing.T) {
 	if err := c.set(next, own); err == nil {
 		t.Error("what is no pair is taken")
 	}
-	if _, same, err := shown(tls.VersionTLS13); err != nil || !bytes.Equal(same, first) {
+	if _, same, err := shown(t, addr, tls.VersionTLS13); err != nil || !bytes.Equal(same, first) {
 		t.Errorf("after a pair that is none: another certificate, %v", err)
 	}
 	next.Key = media.Secret(text)
 	if err := c.set(next, own); err != nil {
 		t.Fatal(err)
 	}
-	if _, second, err := shown(tls.VersionTLS12); err != nil || bytes.Equal(second, first) {
+	if _, second, err := shown(t, addr, tls.VersionTLS12); err != nil || bytes.Equal(second, first) {
 		t.Errorf("who comes sees the old one, %v", err)
 	}
 	if _, err := stays.Write([]byte("x")); err != nil {
@@ -158,7 +162,7 @@ func TestACertificateIsReplacedWhileTheServerRuns(t *testing.T) {
 	if _, err := stays.Read(make([]byte, 1)); err != nil {
 		t.Errorf("who was connected: %v", err)
 	}
-	if _, _, err := shown(tls.VersionTLS11); err == nil {
+	if _, _, err := shown(t, addr, tls.VersionTLS11); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 }
