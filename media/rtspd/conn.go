@@ -85,7 +85,7 @@ func (c *conn) why() error {
 	switch {
 	case !ok:
 		return errGarbage
-	case errors.Is(lost, os.ErrDeadlineExceeded):
+	case errors.Is(lost.error, os.ErrDeadlineExceeded):
 		return errTimeout
 	}
 	return errClosed
