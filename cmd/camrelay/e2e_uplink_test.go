@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // uplinks is how many pushes share the line.
@@ -20,12 +20,12 @@ const uplinks = 16
 func TestO4_TheUplinkReturns(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	outage := howLong(t, 40*time.Second)
-	line := newLine(t)
+	line := mediatest.NewLine(t)
 	cam, sink := startFakeCam(t), startRTMPSink(t)
 	var taps [uplinks]*tap
 	var pushes strings.Builder
 	for i := range taps {
-		taps[i] = startTapOn(t, listenIn(t, line.space, line.far+":0"), "127.0.0.1:"+sink.port)
+		taps[i] = startTapOn(t, listenIn(t, line.Space, line.Far+":0"), "127.0.0.1:"+sink.port)
 		fmt.Fprintf(&pushes, "  p%02d: {camera: cam1, url: %q, priority: %d}\n", i, taps[i].url(fmt.Sprint("key", i)), i)
 	}
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\nhls: {window: 10m}\n"+
@@ -45,7 +45,7 @@ func TestO4_TheUplinkReturns(t *testing.T) {
 	awaitAll(time.Minute, "all pushes are active")
 	_, ended := startFFmpeg(t, "-rtsp_transport", "tcp", "-i", b.rtsp("cam1"))
 	plays := cam.requests("PLAY")
-	line.set(t, "down")
+	line.Set(t, "down")
 	down := time.Now()
 	eventually(t, time.Minute, "all pushes notice", func() error {
 		st, err := b.status()
@@ -60,7 +60,7 @@ func TestO4_TheUplinkReturns(t *testing.T) {
 		s.hangUp() // the other side has noticed too, and lets them publish again
 	}
 	<-time.After(time.Until(down.Add(outage)))
-	line.set(t, "up")
+	line.Set(t, "up")
 	up := time.Now()
 	awaitAll(30*time.Second, "all pushes are active again")
 	t.Logf("all active %v after the return", time.Since(up).Round(10*time.Millisecond))
@@ -101,44 +101,5 @@ func checkReturn(t *testing.T, taps []*tap, up time.Time) {
 	t.Logf("in the order %v, the first %v after the return", order, all[0].at.Sub(up).Round(10*time.Millisecond))
 	if len(order) != len(taps) || !slices.IsSortedFunc(order[1:], func(a, b int) int { return b - a }) {
 		t.Errorf("in the order %v", order)
-	}
-}
-
-// line is a network namespace and the link to it.
-type line struct{ space, near, far string }
-
-// newLine makes a line to a namespace of its own, which needs root.
-func newLine(t *testing.T) *line {
-	t.Helper()
-	id := os.Getpid() % 10000
-	l := &line{space: fmt.Sprintf("camrelay%d", id), far: fmt.Sprintf("10.%d.%d.2", 64+id/256, id%256)}
-	near, far := fmt.Sprintf("crn%d", id), fmt.Sprintf("crf%d", id)
-	l.near = far
-	ip := func(args ...string) {
-		t.Helper()
-		if _, errs, err := tool(t, 20*time.Second, "ip", args...); err != nil {
-			t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, errs)
-		}
-	}
-	ip("netns", "add", l.space)
-	t.Cleanup(func() {
-		if out, err := exec.Command("ip", "netns", "delete", l.space).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
-	ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", l.space)
-	ip("address", "add", strings.TrimSuffix(l.far, "2")+"1/30", "dev", near)
-	ip("link", "set", near, "up")
-	ip("-n", l.space, "address", "add", l.far+"/30", "dev", far)
-	ip("-n", l.space, "link", "set", "lo", "up")
-	ip("-n", l.space, "link", "set", far, "up")
-	return l
-}
-
-// set takes the far end of the line up or down.
-func (l *line) set(t *testing.T, state string) {
-	t.Helper()
-	if _, errs, err := tool(t, 20*time.Second, "ip", "-n", l.space, "link", "set", l.near, state); err != nil {
-		t.Fatalf("%v\n%s", err, errs)
 	}
 }
