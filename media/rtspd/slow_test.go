@@ -31,7 +31,7 @@ func bulk(s *hub.Stream, t *media.Track, from, n int) {
 
 func TestASlowViewerLosesAlone(t *testing.T) {
 	cam := newCamera(t, mediatest.H264)
-	s := serve(t, Config{}, cam.stream)
+	s := serve(t, Config{WriteTimeout: patience}, cam.stream)
 	good, slow := dial(t, s, "gate"), dial(t, s, "gate")
 	good.play(1)
 	slow.play(1)
