@@ -38,6 +38,8 @@ type client struct {
 	setup     *setup
 	lanes     []lane
 	challenge challenge
+	multicast bool   // wanted by the SETUP in hand
+	group     *group // of the session, nil unless it is multicast
 
 	mu      sync.Mutex // guards what follows
 	asked   string     // path?query of sub
@@ -50,8 +52,8 @@ type client struct {
 
 // playing is a viewer with its goroutine.
 type playing struct {
-	viewer
-	started bool // guarded by the client's mu
+	run     func(context.Context) error // until the context is done; returns why it ended
+	started bool                        // guarded by the client's mu
 	cancel  context.CancelCauseFunc
 	done    chan struct{}
 }
@@ -181,8 +183,14 @@ func (c *client) begin() bool {
 	}
 	s := c.handler.server
 	p := &playing{done: make(chan struct{})}
+	c.viewer = p
+	if c.group != nil {
+		g, m := c.group, &member{sub: c.sub, conn: c.conn}
+		p.run = func(ctx context.Context) error { return g.play(ctx, m) }
+		return true
+	}
 	sub := c.sub
-	p.viewer = viewer{
+	v := &viewer{
 		stream: sub.Stream, name: "rtsp " + c.conn.RemoteAddr().String(), lanes: c.lanes, mode: c.mode,
 		taken: func(bytes int64, _ int, lost uint64) {
 			sub.Sent.Add(uint64(bytes))
@@ -191,15 +199,15 @@ func (c *client) begin() bool {
 	}
 	if slices.ContainsFunc(c.lanes, func(l lane) bool { return l.began }) {
 		// Resumed: what is cached begins before what the player has had.
-		p.mode = startLive
+		v.mode = startLive
 	}
 	if *c.session.SetuppedTransport() == gortsplib.TransportTCP {
-		p.out = &tcpSender{wire: c.conn.wire}
+		v.out = &tcpSender{wire: c.conn.wire}
 	} else {
-		p.paced = true
-		p.out = newUDPSender(s.rtp, s.rtcp, func(n int) { s.counts.lost.Add(int64(n)) })
+		v.paced = true
+		v.out = newUDPSender(s.rtp, s.rtcp, func(n int) { s.counts.lost.Add(int64(n)) })
 	}
-	c.viewer = p
+	p.run = v.run
 	return true
 }
 
@@ -213,10 +221,15 @@ func (c *client) start(p *playing) {
 	ctx, cancel := context.WithCancelCause(c.sub.Context)
 	p.started, p.cancel = true, cancel
 	counts := &c.handler.server.counts
+	g := c.group
+	if g != nil {
+		c.handler.groups.hold(g)
+	}
 	c.handler.viewers.Go(func() {
 		counts.readers.Add(1)
 		err := p.run(ctx)
 		counts.readers.Add(-1)
+		c.handler.groups.leave(g)
 		if errors.Is(err, errSlow) {
 			counts.slow.Add(1)
 		}
@@ -262,7 +275,12 @@ func (c *client) wasSetUp(res *base.Response) {
 		return
 	}
 	medias := session.SetuppedMedias()
-	c.route(slices.Index(c.setup.stream.Desc.Medias, medias[len(medias)-1]), &th)
+	track := slices.Index(c.setup.stream.Desc.Medias, medias[len(medias)-1])
+	if c.group != nil {
+		c.group.answer(res, track)
+		return
+	}
+	c.route(track, &th)
 	th.SSRC = nil
 	res.Header["Transport"] = th.Marshal()
 }
@@ -276,8 +294,7 @@ func (c *client) route(track int, th *headers.Transport) {
 	}
 	if th.ClientPorts != nil {
 		peer := c.conn.RemoteAddr().(*net.TCPAddr)
-		addr := peer.AddrPort().Addr().Unmap()
 		l.rtp = &net.UDPAddr{IP: peer.IP, Zone: peer.Zone, Port: th.ClientPorts[0]}
-		l.rtcp = netip.AddrPortFrom(addr, uint16(th.ClientPorts[1]))
+		l.rtcp = netip.AddrPortFrom(c.conn.peer(), uint16(th.ClientPorts[1]))
 	}
 }

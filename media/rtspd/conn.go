@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -14,9 +15,11 @@ import (
 const (
 	// requestTimeout closes a connection that neither plays nor completes a request.
 	requestTimeout = 30 * time.Second
-	// pausedTimeout is requestTimeout for a session that exists but does not
-	// play: a little more than the 60 s that the library announces.
-	pausedTimeout = 65 * time.Second
+	// sessionTimeout is what clients are told, by the library too.
+	sessionTimeout = 60 * time.Second
+	// pausedTimeout is requestTimeout for a session that does not play, or whose
+	// packets are multicast.
+	pausedTimeout = sessionTimeout + 5*time.Second
 	// lingerTimeout is how long a client may take to close after its session has ended.
 	lingerTimeout = 2 * time.Second
 )
@@ -94,10 +97,20 @@ func (c *conn) why() error {
 // idle closes the connection unless it is called again within d; 0 is for ever.
 func (c *conn) idle(d time.Duration) {
 	var t time.Time
-	if d > 0 {
+	if d != 0 {
 		t = time.Now().Add(d)
 	}
 	_ = c.tcp.SetReadDeadline(t)
+}
+
+// peer returns the address of the other side.
+func (c *conn) peer() netip.Addr {
+	return c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+}
+
+// fromHere tells whether the other side is on this box.
+func (c *conn) fromHere() bool {
+	return c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() == c.peer()
 }
 
 // Close closes the connection. It may be called more than once.

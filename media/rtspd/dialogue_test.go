@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
@@ -103,24 +104,28 @@ func TestEndsOfASession(t *testing.T) {
 			func(_ *site, p *player, _ *hub.Stream) { fmt.Fprint(p.conn, "no RTSP at all\r\n\r\n") }, errGarbage,
 		},
 	} {
-		for _, transport := range []string{"TCP", "UDP"} {
+		for transport, header := range map[string]string{
+			"TCP":       "RTP/AVP/TCP;unicast;interleaved=0-1",
+			"UDP":       "RTP/AVP;unicast;client_port=40000-40001",
+			"multicast": "RTP/AVP;multicast",
+		} {
 			t.Run(name+", "+transport, func(t *testing.T) {
-				cam := newCamera(t, mediatest.H264)
-				s := serve(t, Config{}, cam.stream)
+				st := hub.NewStream("gate")
+				st.SetTracks([]*media.Track{video})
+				s := serve(t, Config{Multicast: toLo(t, "239.255.0.0/16")}, st)
 				p := dial(t, s, "gate")
-				if transport == "TCP" {
-					p.play(1)
-				} else {
-					p.setup(0, "RTP/AVP;unicast;client_port=40000-40001")
-					p.want(200, "PLAY", p.url)
-				}
+				p.setup(0, header)
+				p.want(200, "PLAY", p.url)
 				eventually(t, "it plays", func() bool { return s.server.Stats().Readers == 1 })
-				tc.end(s, p, cam.stream)
+				tc.end(s, p, st)
 				if err := s.reason(t); !errors.Is(err, tc.want) {
 					t.Errorf("ended because %v, want %v", err, tc.want)
 				}
 				p.closed()
-				eventually(t, "nobody plays", func() bool { return s.server.Stats().Readers == 0 })
+				eventually(t, "nobody plays", func() bool {
+					n := s.server.Stats()
+					return n.Readers == 0 && n.Groups == 0
+				})
 				if len(s.ended) != 0 {
 					t.Error("the subscription was given back twice")
 				}

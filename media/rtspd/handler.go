@@ -23,6 +23,7 @@ type handler struct {
 	rtsp    *gortsplib.Server
 	log     *slog.Logger
 	viewers sync.WaitGroup // goroutines of viewers
+	groups  *groups        // nil without multicast
 
 	mu       sync.Mutex // guards what follows
 	clients  map[*client]struct{}
@@ -39,7 +40,7 @@ type setup struct {
 
 func newHandler(s *Server, open func(hub.Request) (*hub.Subscription, error)) *handler {
 	return &handler{
-		server: s, open: open, log: s.log,
+		server: s, open: open, log: s.log, groups: newGroups(s),
 		clients: make(map[*client]struct{}), setups: make(map[string]*setup),
 	}
 }
@@ -82,8 +83,11 @@ func (h *handler) OnRequest(sc *gortsplib.ServerConn, req *base.Request) {
 		// second in each SETUP.
 		delete(req.Header, "User-Agent")
 	}
+	c.multicast = h.groups.take(req)
 	session, p := c.current()
 	switch {
+	case p != nil && c.group != nil:
+		c.conn.idle(pausedTimeout)
 	case p != nil:
 	case session != nil:
 		c.conn.idle(pausedTimeout)
@@ -113,7 +117,10 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 ) {
 	c := ctx.Conn.UserData().(*client)
 	session, _ := c.current()
-	if session == ctx.Session {
+	switch {
+	case session == ctx.Session && c.multicast != (c.group != nil):
+		return &base.Response{StatusCode: base.StatusBadRequest}, nil, nil // one transport for all tracks
+	case session == ctx.Session:
 		return &base.Response{StatusCode: base.StatusOK}, c.setup.stream, nil
 	}
 	if c.conn.secure() && ctx.Transport != gortsplib.TransportTCP {
@@ -132,6 +139,11 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (
 	if st == nil {
 		h.server.counts.refused.Add(1)
 		return &base.Response{StatusCode: base.StatusNotEnoughBandwidth}, nil, nil
+	}
+	if err := c.joinGroup(st.key); err != nil {
+		h.release(st)
+		h.log.Warn("no multicast for a viewer", "path", ctx.Path, "err", err)
+		return &base.Response{StatusCode: base.StatusUnsupportedTransport}, nil, nil
 	}
 	ctx.Session.SetUserData(c)
 	c.setup = st
@@ -182,7 +194,9 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 		c.wasSetUp(res)
 	case base.Play:
 		if _, p := c.current(); p != nil {
-			c.conn.idle(0)
+			if c.group == nil {
+				c.conn.idle(0)
+			}
 			c.conn.afterResponse(func() { c.start(p) })
 		}
 	case base.Teardown:
@@ -209,6 +223,7 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		reason = errTimeout
 	}
 	c.leave(reason)
+	h.groups.leave(c.group)
 	h.release(c.setup)
 	c.mu.Lock()
 	c.session = nil

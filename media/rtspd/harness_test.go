@@ -3,6 +3,7 @@ package rtspd
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -69,7 +70,7 @@ func serveBehind(t *testing.T, cfg Config, refuse func(hub.Request) error, strea
 	}
 	subs, kick := context.WithCancelCause(context.Background())
 	s.kick = kick
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen = cmp.Or(cfg.Listen, "127.0.0.1:0")
 	s.server = New(cfg, func(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
 		return s.open(subs, req)
 	}, slog.New(slog.DiscardHandler))

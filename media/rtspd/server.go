@@ -1,8 +1,8 @@
 // Package rtspd is the RTSP server of the LAN: it hands the packets of a
-// hub.Stream to viewers over TCP, TLS and UDP as the camera sent them. Its Push
-// publishes them to another server, which to its sender is one more viewer. It
-// pulls no camera, depacketises nothing and knows no user: who may see what is
-// decided by the hub.Opener. Multicast and recording are not offered.
+// hub.Stream to viewers over TCP, TLS, UDP and multicast as the camera sent them.
+// Its Push publishes them to another server, which to its sender is one more
+// viewer. It pulls no camera, depacketises nothing and knows no user: who may see
+// what is decided by the hub.Opener. Recording is not offered.
 //
 // Concurrency: one Server is used by one goroutine (New, Listen, Run); Stats
 // and Addr may be called from any. Push may run any number of times at once.
@@ -77,6 +77,8 @@ type Config struct {
 	// Schemes tells by what viewers may show who they are; nil: by basic alone.
 	Schemes func() (digest, basic bool)
 
+	Multicast Multicast // the zero value is none
+
 	WriteTimeout time.Duration // a viewer that takes no data for so long is closed; 10 s
 
 	Bind accept.Bind // of the control port; nil: accept.Bound
@@ -92,11 +94,12 @@ type Server struct {
 	counts    counts
 }
 
-type counts struct{ readers, lost, slow, refused atomic.Int64 }
+type counts struct{ readers, groups, lost, slow, refused atomic.Int64 }
 
 // Stats are counters since the server was made.
 type Stats struct {
 	Readers int64 // viewers that play now
+	Groups  int64 // multicast groups that are sent to now
 	Lost    int64 // log entries that viewers lost by being slow
 	Slow    int64 // viewers closed because they took no data
 	Refused int64 // connections and sessions beyond the limits
@@ -143,7 +146,7 @@ func (s *Server) Addr() netip.AddrPort {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Readers: s.counts.readers.Load(), Lost: s.counts.lost.Load(),
+		Readers: s.counts.readers.Load(), Groups: s.counts.groups.Load(), Lost: s.counts.lost.Load(),
 		Slow: s.counts.slow.Load(), Refused: s.counts.refused.Load(),
 	}
 }
