@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"testing"
 )
@@ -54,6 +55,11 @@ func change(t *testing.T, v reflect.Value, name string, try func(name string)) {
 	before := reflect.New(v.Type()).Elem()
 	before.Set(v)
 	defer v.Set(before)
+	if v.Type() == reflect.TypeFor[netip.Prefix]() {
+		v.Set(reflect.ValueOf(netip.MustParsePrefix("239.1.2.0/24")))
+		try(name)
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -72,7 +72,7 @@ type apiSpec struct{ listen, socket string }
 func (s serverSpec) split() (rtsp, rtsps config.RTSP, http, https config.HTTP) {
 	rtsp, rtsps, http, https = s.rtsp, s.rtsp, s.http, s.http
 	rtsp.TLS, rtsps.Listen = config.ServerTLS{}, ""
-	rtsps.TLS = config.ServerTLS{Listen: s.rtsp.TLS.Listen}
+	rtsps.TLS, rtsps.Multicast = config.ServerTLS{Listen: s.rtsp.TLS.Listen}, config.Multicast{}
 	http.TLS, https.Listen = config.ServerTLS{}, ""
 	https.TLS = config.ServerTLS{Listen: s.http.TLS.Listen}
 	return rtsp, rtsps, http, https

@@ -110,7 +110,8 @@ func (s *servers) applyOutputs(outputs map[string]config.Outputs) {
 func (s *servers) openRTSP(spec config.RTSP) (runner, error) {
 	return s.listenRTSP("rtsp", rtspd.Config{
 		Listen: spec.Listen, MaxConns: spec.MaxConnections, MaxConnsFrom: spec.MaxPerAddress,
-		Schemes: s.d.access.Schemes,
+		Schemes:   s.d.access.Schemes,
+		Multicast: rtspd.Multicast(spec.Multicast),
 	})
 }
 

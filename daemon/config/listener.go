@@ -17,7 +17,8 @@ type Listener struct {
 // RTSP is the section rtsp. It is comparable.
 type RTSP struct {
 	Listener
-	TLS ServerTLS // rtsps
+	TLS       ServerTLS // rtsps
+	Multicast Multicast // not over TLS
 }
 
 // HTTP is the section http. It is comparable.
@@ -58,6 +59,7 @@ func listenerFields(l *Listener) fields {
 func (d *decoder) rtspServer(r *RTSP) fields {
 	f := listenerFields(&r.Listener)
 	f["tls"] = d.ownTLS(&r.TLS, rtspsAddress)
+	f["multicast"] = multicast(&r.Multicast)
 	return f
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"reflect"
 	"strings"
@@ -83,6 +84,21 @@ func pair(t *testing.T) (cert, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 }
 
+func TestMulticast(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                 "invalid Prefix:0 ttl 0 by ",
+		"multicast:":                       "239.255.0.0/16:5004 ttl 1 by ",
+		"multicast: {}":                    "239.255.0.0/16:5004 ttl 1 by ",
+		`multicast: {network: "", ttl: 3}`: "invalid Prefix:0 ttl 0 by ",
+		"multicast: {network: 239.1.2.3/32, port: 6000, ttl: 16, interface: br.7}": "239.1.2.3/32:6000 ttl 16 by br.7",
+	} {
+		m := parse(t, "version: 1\nrtsp:\n  max_connections: 1\n  "+text+"\n").RTSP.Multicast
+		if got := fmt.Sprintf("%v:%d ttl %d by %s", m.Network, m.Port, m.TTL, m.Interface); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestListeners(t *testing.T) {
 	b := newBox(t, `version: 1
 rtsp:
@@ -102,7 +118,7 @@ srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
 	}
 	tls := ServerTLS{Listen: ":8322", Cert: cert, Key: "x"}
 	tls.Key = cfg.RTSP.TLS.Key
-	if want := (RTSP{Listener{":8554", 100, 0}, tls}); cfg.RTSP != want ||
+	if want := (RTSP{Listener{":8554", 100, 0}, tls, Multicast{}}); cfg.RTSP != want ||
 		tls.Key.Reveal() != key {
 		t.Errorf("rtsp is %+v", cfg.RTSP)
 	}
