@@ -9,7 +9,7 @@ import (
 
 // diffBase has one of everything.
 const diffBase = `version: 1
-access: {view: closed}
+access: {view: closed, hosts: [box.example]}
 rtsp: {tls: {listen: ":8322", cert_file: c, key_file: k}}
 http: {tls: {listen: ":8443", cert_file: c, key_file: k}}
 cameras:
@@ -21,7 +21,10 @@ keepalives:
 hooks:
   events: {url: "http://127.0.0.1:7000/hook"}
 users:
-  - {name: alice, token_hash: "0000000000000000000000000000000000000000000000000000000000000000", cameras: [gate]}
+  - name: alice
+    token_hash: "0000000000000000000000000000000000000000000000000000000000000000"
+    digest_hash: "00000000000000000000000000000000:0000000000000000000000000000000000000000000000000000000000000000"
+    cameras: [gate]
 `
 
 // untouching are the fields whose change alone touches nothing that runs.
