@@ -2,6 +2,7 @@ package hls
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +56,7 @@ func TestWhatWasListedIsListedAgain(t *testing.T) {
 	if was, _ := first.muxer.budget.Used(); used != was {
 		t.Errorf("%d bytes are accounted for, %d before", used, was)
 	}
-	if resp := r.get("/gate/index.m3u8"); resp.StatusCode != 503 {
+	if resp := r.get("/gate/index.m3u8"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("what is not known yet is told: %s", resp.Status)
 	}
 	r.feed(clip.Until(4500 * time.Millisecond)...)
