@@ -169,14 +169,16 @@ plays_on
 ok $? "the player goes on: $(cat "$work/report")"
 
 echo "# the clock"
-box 'systemctl stop camrelay; date -s @300 >/dev/null; systemctl start camrelay && await 120 status "1/1 cameras warm, config #4"'
+# No earlier than the kernel takes, which is when it began.
+box 'systemctl stop camrelay; date -s @$(($(cut -d. -f1 /proc/uptime) + 60)) >/dev/null && systemctl start camrelay &&
+[ $(date +%Y) = 1970 ] && await 120 status "1/1 cameras warm, config #4"'
 ok $? "it starts in $(box 'date +%Y'): $(box 'prop StatusText')"
 plays_on
 before=$(of discontinuities)
 box "date -s @$(date +%s) >/dev/null"
 plays_on && plays_on && plays_on
 ok $? "the clock is set to $(box 'date +%Y'), the player goes on: $(cat "$work/report")"
-[ $(($(of discontinuities) - before)) -le 1 ]
+[ "$(box 'date +%Y')" = "$(date +%Y)" ] && [ $(($(of discontinuities) - before)) -le 1 ]
 ok $? "and has seen $(($(of discontinuities) - before)) discontinuities"
 box '! journalctl -u camrelay -o cat --no-pager -n 50 | grep -i "watchdog timeout" && status "1/1 cameras warm, config #4"'
 ok $? "nothing else has noticed: $(box 'prop StatusText')"
@@ -202,7 +204,10 @@ echo "# eight cameras, steady"
 box '{ echo "cameras:"; for i in 1 2 3 4 5 6 7; do echo "  door$i: {url: \"rtsp://10.0.2.2:9000/door\"}"; done; } | put /etc/camrelay/conf.d/30-more.yaml
 await 240 status "8/8 cameras warm, config #6"'
 ok $? "they are warm: $(box 'prop StatusText')"
-kill "$player" # viewers are told of in the journal
+# Viewers are told of in the journal, which closes its file minutes later: it goes to
+# memory, as a box has it whose flash is to last.
+kill "$player"
+box 'journalctl --relinquish-var'
 # shellcheck disable=SC2016
 counts='c() { awk "\$3 == \"vda\" { print \$10 * 512 }" /proc/diskstats; awk "/^write_bytes/ { print \$2 }" /proc/$(prop MainPID)/io; }
 all() { awk "/^write_bytes/ { print FILENAME, \$2 }" /proc/[0-9]*/io 2>/dev/null; }'
@@ -221,7 +226,7 @@ start "$work/guest" follow http://127.0.0.1:8888/gate/hls.m3u8 "$work/report"
 player=$!
 plays_on
 # What mounts its root so has a /tmp in memory: systemd needs one for a private /dev.
-box 'journalctl --relinquish-var; cp /usr/share/systemd/tmp.mount /run/systemd/system/; systemctl daemon-reload; systemctl start tmp.mount; sync; mount -o remount,ro / && ! touch /var/lib/camrelay/probe 2>/dev/null
+box 'cp /usr/share/systemd/tmp.mount /run/systemd/system/; systemctl daemon-reload; systemctl start tmp.mount; sync; mount -o remount,ro / && ! touch /var/lib/camrelay/probe 2>/dev/null
 pid=$(prop MainPID); systemctl restart camrelay && await 120 runs $pid "1/1 cameras warm, config #*"'
 ok $? "it starts where nothing can be written: $(box 'prop StatusText')"
 plays_on
