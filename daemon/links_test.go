@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,7 +18,9 @@ import (
 	"time"
 
 	"camrelay/daemon/auth"
+	"camrelay/daemon/web"
 	"camrelay/media"
+	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 )
 
@@ -191,5 +194,41 @@ func TestTheKeyOfLinksStays(t *testing.T) {
 	}
 	if next := linkKey(dir, log); next == key || next != linkKey(dir, log) {
 		t.Error("a broken key is not replaced")
+	}
+}
+
+// TestGuessersOfPasswordsAreToldToWait on the viewers' port too: by what the
+// outputs and the page make of the error.
+func TestGuessersOfPasswordsAreToldToWait(t *testing.T) {
+	access := auth.New(slog.New(slog.DiscardHandler))
+	if _, err := access.Set(auth.Rules{Users: []auth.User{
+		{Name: "alice", PasswordHash: media.Secret(auth.Hash("correct horse")), Role: auth.RoleViewer},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	page := web.Handler(func(req hub.Request) ([]web.Camera, error) {
+		_, err := access.View(req)
+		return nil, err
+	})
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := access.View(httpdoor.Ask(r, "gate", "hls"))
+		httpdoor.AnswerTo(err).Write(w)
+	})
+	codes := make(map[int]int)
+	for i := range 20 {
+		for _, h := range []http.Handler{page, stream} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+			r.SetBasicAuth("alice", fmt.Sprint("guess", i))
+			h.ServeHTTP(w, r)
+			codes[w.Code]++
+			if after := w.Header().Get("Retry-After"); w.Code == http.StatusTooManyRequests && (after == "" || after == "0") {
+				t.Errorf("Retry-After %q", after)
+			}
+		}
+	}
+	if codes[http.StatusUnauthorized] < 5 || codes[http.StatusTooManyRequests] < 20 ||
+		codes[http.StatusUnauthorized]+codes[http.StatusTooManyRequests] != 40 {
+		t.Errorf("statuses %v", codes)
 	}
 }

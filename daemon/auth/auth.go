@@ -66,6 +66,9 @@ type ThrottledError struct{ After time.Duration } // when to try again
 // Error implements error.
 func (t ThrottledError) Error() string { return "too many logins have failed, try again later" }
 
+// RetryAfter returns After, for servers that know of no users.
+func (t ThrottledError) RetryAfter() time.Duration { return t.After }
+
 // Unwrap returns hub.ErrUnavailable.
 func (t ThrottledError) Unwrap() error { return hub.ErrUnavailable }
 

@@ -82,6 +82,8 @@ func refuse(w http.ResponseWriter, err error) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="camrelay", charset="UTF-8"`)
 		http.Error(w, "Log in as one of the users in the configuration. There, "+
 			"\"access: {view: open}\" lets in anybody.", http.StatusUnauthorized)
+	case httpdoor.AnswerTo(err).Status == http.StatusTooManyRequests:
+		httpdoor.AnswerTo(err).Write(w)
 	case errors.Is(err, hub.ErrUnavailable):
 		w.Header().Set("Retry-After", "2")
 		http.Error(w, "not now, try again later", http.StatusServiceUnavailable)

@@ -36,7 +36,7 @@ func fail(w http.ResponseWriter, err error) {
 			answer.Status, answer.Text = status, known.Error()
 		}
 	}
-	if answer.Status != http.StatusServiceUnavailable {
+	if answer.Status != http.StatusServiceUnavailable && answer.Status != http.StatusTooManyRequests {
 		answer.Retry = 0
 	}
 	answer.Write(w)

@@ -21,12 +21,19 @@ type Answer struct {
 
 // AnswerTo returns the answer that an error stands for: one of package hub's,
 // of a file that is not there, or of a place that is not free. Any other is
-// something that passes. What is said is the reason that the error has for
+// something that passes. An error that tells after which time to try again is that
+// somebody has asked too often. What is said is the reason that the error has for
 // viewers. Streams that are not there and those that are switched off cannot be
 // told apart.
 func AnswerTo(err error) Answer {
 	a := Answer{Status: http.StatusServiceUnavailable, Text: cmp.Or(hub.Reason(err), hub.ErrUnavailable.Error())}
+	later, isLater := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
 	switch {
+	case isLater: // whoever it is has asked too often
+		a = Answer{http.StatusTooManyRequests, "too many requests, try again later", later.RetryAfter() + time.Second - 1}
 	case errors.Is(err, hub.ErrNotFound):
 		a.Status = http.StatusNotFound
 	case errors.Is(err, os.ErrNotExist):
