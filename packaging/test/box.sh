@@ -241,8 +241,8 @@ ok $? "it can be written again: $(box 'prop StatusText')"
 
 echo "# how it is"
 if box 'camrelay help' | grep -q ' selftest '; then
-	limit=600 box 'camrelay selftest'
-	ok $? "selftest"
+	limit=600 box 'camrelay selftest' | sed 's/^/# /'
+	ok "${PIPESTATUS[0]}" "selftest"
 	box 'status "1/1 cameras warm, config #*"'
 	ok $? "and it has disturbed nobody"
 fi
