@@ -241,7 +241,7 @@ ok $? "it can be written again: $(box 'prop StatusText')"
 
 echo "# how it is"
 if box 'camrelay help' | grep -q ' selftest '; then
-	limit=600 box 'camrelay selftest' | sed 's/^/# /'
+	limit=600 box 'camrelay selftest --quick' | sed 's/^/# /'
 	ok "${PIPESTATUS[0]}" "selftest"
 	box 'status "1/1 cameras warm, config #*"'
 	ok $? "and it has disturbed nobody"
