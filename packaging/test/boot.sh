@@ -47,7 +47,7 @@ Restart=always
 UNIT
 ln -sf ../obey.service "$units/multi-user.target.wants/"
 rm -f "$work/disk"
-mke2fs -q -t ext4 -L root -d "$root" -E root_owner=0:0 "$work/disk" 900M
+mke2fs -q -t ext4 -L root -d "$root" -E root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0 "$work/disk" 900M
 rm -rf "$root"
 
 # In a network of its own, in which there is nothing but this.

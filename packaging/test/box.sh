@@ -205,9 +205,9 @@ box '{ echo "cameras:"; for i in 1 2 3 4 5 6 7; do echo "  door$i: {url: \"rtsp:
 await 240 status "8/8 cameras warm, config #6"'
 ok $? "they are warm: $(box 'prop StatusText')"
 # Viewers are told of in the journal, which closes its file minutes later: it goes to
-# memory, as a box has it whose flash is to last.
+# memory, as a box has it whose flash is to last, and what is read is not marked so.
 kill "$player"
-box 'journalctl --relinquish-var'
+box 'journalctl --relinquish-var; mount -o remount,noatime /'
 # shellcheck disable=SC2016
 counts='c() { awk "\$3 == \"vda\" { print \$10 * 512 }" /proc/diskstats; awk "/^write_bytes/ { print \$2 }" /proc/$(prop MainPID)/io; }
 all() { awk "/^write_bytes/ { print FILENAME, \$2 }" /proc/[0-9]*/io 2>/dev/null; }'
