@@ -4,6 +4,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"camrelay/daemon/session"
 	"camrelay/daemon/watch"
 	"camrelay/daemon/webhook"
+	mem "camrelay/hal/memory"
 	"camrelay/media/srt"
 	"camrelay/systemd"
 )
@@ -39,6 +41,8 @@ type Options struct {
 	// KeepSegments leaves HLS segments in the runtime directory at exit, so that the
 	// next process, if it starts soon, goes on with them.
 	KeepSegments bool
+
+	Hardware string // directory with the board's sys, proc and so on; empty: /
 
 	Manager *systemd.Manager // nil: none
 	Reload  <-chan os.Signal // reads the configuration again, as if the files had changed; may be nil
@@ -71,6 +75,9 @@ type daemon struct {
 	conf     reloading
 	vigil    vigil
 	placard  placard
+	box      *box
+	beacon   *beacon
+	kennel   kennel
 
 	cameraSet *reconcile.Set[string, cameraSpec]
 	hlsSet    *reconcile.Set[string, packageSpec]
@@ -109,6 +116,12 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		log.Error("the SRT library has known holes, update it", "err", err)
 	}
 	d.placard = placard{dir: opts.RuntimeDir, log: log}
+	d.box = &box{
+		root: cmp.Or(opts.Hardware, "/"), dir: opts.RuntimeDir, started: d.started, floor: floor(), events: d.events,
+		log: log, changed: make(chan struct{}, 1), use: func() (budget, used int64) { return d.servers.segments() },
+	}
+	d.beacon = newBeacon(d.box.root, log)
+	d.kennel = kennel{root: d.box.root, log: log, open: openDog}
 	d.terminate.Store(&config.Terminate{})
 	rand.Read(d.salt[:]) // it never fails
 	d.watcher = watch.New(log, d.places()...)
@@ -159,6 +172,7 @@ func (d *daemon) run(ctx context.Context) error {
 			d.log.Error("the configuration is no longer watched", "err", err)
 		}
 	})
+	stopBox, stopBeacon := start(work, "hardware", d.box, d.log), start(work, "LED", d.beacon, d.log)
 	d.leases.Load()
 	stopLeases := start(work, "keepalives", d.leases, d.log)
 	d.boot(work)
@@ -177,6 +191,8 @@ func (d *daemon) run(ctx context.Context) error {
 			d.reload(work)
 		case <-d.conf.due():
 			d.judge(work)
+		case <-d.box.changed:
+			d.shed(work)
 		case <-retry.C:
 			d.mend(work)
 		case <-ctx.Done():
@@ -188,6 +204,8 @@ func (d *daemon) run(ctx context.Context) error {
 	d.told(d.vigil.manager.Stopping())
 	wg.Wait()
 	stopLeases() // before their paths go
+	stopBeacon()
+	stopBox()
 	d.sockets.Leave()
 	d.shutdown()
 	return nil
@@ -211,7 +229,7 @@ func (d *daemon) mend(ctx context.Context) {
 		d.servers.hls.retry(ctx)
 		if d.servers.hls.problem() == nil {
 			d.servers.applyLadders(d.applied.ladders)
-			d.hlsSet.Apply(ctx, d.applied.hls) // what has ended without the server begins again
+			d.hlsSet.Apply(ctx, d.packaged(d.applied.hls)) // what has ended without the server begins again
 		}
 	}
 	st := d.configStatus()
@@ -272,7 +290,7 @@ func (d *daemon) apply(ctx context.Context, p plan) {
 	d.servers.audio.Store(&p.audio)
 	d.servers.applyHLS(ctx, p.servers.hls)
 	d.servers.applyLadders(p.ladders)
-	d.hlsSet.Apply(ctx, p.hls)
+	d.hlsSet.Apply(ctx, d.packaged(p.hls))
 	d.cameraSet.Apply(ctx, p.cameras)
 	for _, path := range d.relay.Paths() {
 		if _, wanted := p.paths[path.Name()]; !wanted && !d.sources.has(path.Name()) {
@@ -286,6 +304,30 @@ func (d *daemon) apply(ctx context.Context, p plan) {
 		}
 	}
 	d.servers.apply(ctx, p.servers)
+	d.beacon.use(p.box.LED)
+	d.kennel.use(p.box.Watchdog)
+}
+
+// shed does without what there is no memory for, or takes it up again.
+func (d *daemon) shed(ctx context.Context) {
+	d.servers.shed(d.box.short())
+	d.hlsSet.Apply(ctx, d.packaged(d.applied.hls))
+	if d.box.short() < mem.Empty {
+		return
+	}
+	d.hlsSet.Wait()
+	for name := range d.applied.hls {
+		d.servers.removeHLS(name)
+	}
+}
+
+// packaged returns what is packaged of what is to be: nothing while there is no
+// memory for it.
+func (d *daemon) packaged(want map[string]packageSpec) map[string]packageSpec {
+	if d.box.short() >= mem.Empty {
+		return nil
+	}
+	return want
 }
 
 // shutdown stops from the edge inwards, so that everybody downstream is told
@@ -299,6 +341,7 @@ func (d *daemon) shutdown() {
 	d.relay.Close()
 	d.hooks.Close()
 	d.servers.closeAPI()
+	d.kennel.close()
 	d.log.Info("stopped")
 }
 

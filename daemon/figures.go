@@ -20,7 +20,7 @@ func (d *daemon) figures() metrics.Snapshot {
 	now, plan := time.Now(), d.current.Load()
 	s := metrics.Snapshot{
 		Pushes: d.pushes.figures(), Hooks: d.hooks.figures(), Keepalives: make(map[string]int),
-		Viewers: make(map[string]int), Config: configFigures(d),
+		Viewers: make(map[string]int), Config: configFigures(d), Box: d.box.figures(),
 		Memory: metrics.Memory{Budget: plan.servers.hls.budget, Free: free(d.opts.RuntimeDir)},
 	}
 	if up := d.servers.up.Load(); up != nil {

@@ -104,9 +104,14 @@ func (d *daemon) report(now time.Time) {
 		}
 	}
 	d.placard.show(issueText(addresses(), d.servers.listeners(), d.configStatus()))
-	err := v.manager.Status(statusLine(cameras, pushes, d.configStatus()))
+	conf := d.configStatus()
+	if v.ready {
+		d.beacon.show(patternOf(cameras, pushes, conf, d.box.conditions()))
+	}
+	err := v.manager.Status(statusLine(cameras, pushes, conf))
 	if err == nil && hung == "" {
 		err = v.manager.Alive()
+		d.kennel.feed()
 	}
 	d.told(err)
 }

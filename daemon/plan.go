@@ -36,6 +36,7 @@ type plan struct {
 	keepalives map[string]keepalive.Declared
 	terminate  config.Terminate
 	hooks      map[string]config.Hook
+	box        config.Box
 }
 
 // cameraSpec is everything that, when it changes, reconnects a camera.
@@ -136,7 +137,7 @@ func planOf(cfg *config.Config, version string) plan {
 			rtsp: cfg.RTSP, http: cfg.HTTP, rtmp: cfg.RTMP, srt: cfg.SRT, api: apiSpec{cfg.API.Listen, cfg.API.Socket},
 			hls: spec, metrics: cfg.Metrics,
 		},
-		terminate: cfg.Terminate, hooks: cfg.Hooks,
+		terminate: cfg.Terminate, hooks: cfg.Hooks, box: cfg.Box,
 	}
 	for name, c := range cfg.Cameras {
 		warm := c.Keep == config.KeepWarm
@@ -227,6 +228,9 @@ func diff(from, to plan) []api.PlanChange {
 	all = append(all, diffMaps("sound of camera", from.audio, to.audio, "changes for new viewers")...)
 	all = append(all, diffMaps("ladder of camera", from.ladders, to.ladders, "changes")...)
 	all = append(all, diffMaps("hook", from.hooks, to.hooks, "is replaced, what it was not told goes to the new one")...)
+	if from.box != to.box {
+		all = append(all, api.PlanChange{Object: "box", Effect: "another LED or watchdog is used"})
+	}
 	if from.terminate != to.terminate {
 		all = append(all, api.PlanChange{Object: "terminate", Effect: "changes for who asks from now on"})
 	}

@@ -18,6 +18,7 @@ import (
 
 	"camrelay/daemon/api"
 	"camrelay/daemon/config"
+	mem "camrelay/hal/memory"
 	"camrelay/media/accept"
 	"camrelay/media/hls"
 	"camrelay/media/still"
@@ -44,6 +45,7 @@ type servers struct {
 	listening []server // all slots but that of HLS
 	unusable  []string // what of the last specification is no matter of trying again
 
+	budget  atomic.Pointer[hls.Budget] // of running
 	running atomic.Pointer[hls.Server] // the one that began last; nil before there is any
 	up      atomic.Pointer[map[string]bool]
 	outputs atomic.Pointer[map[string]config.Outputs]
@@ -263,7 +265,7 @@ func (s *servers) apiConfig() api.Config {
 		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
 		SourceURL: s.d.sourceURL, ConfigNews: s.d.configNews, Plan: s.d.preview,
 		Events: s.d.events, Hooks: s.d.hooks.status,
-		Alive: s.d.alive, Ready: s.d.unready,
+		Alive: s.d.alive, Ready: s.d.unready, Box: s.d.box.status, Identify: s.d.beacon.identify,
 	}
 }
 
@@ -304,8 +306,25 @@ func (s *servers) openHLS(spec hlsSpec) (runner, error) {
 	srv := hls.NewServer(spec.Config, root, budget, s.subscribe, s.log)
 	srv.Through(s.packaged)
 	srv.Outlive(func() bool { return s.d.opts.KeepSegments && s.d.leaving.Load() })
+	budget.Shrink(shedParts(s.d.box.short()))
+	s.budget.Store(budget)
 	s.running.Store(srv)
 	return srv, nil
+}
+
+// shed makes playlists as long as there is memory for.
+func (s *servers) shed(level mem.Level) {
+	if b := s.budget.Load(); b != nil {
+		b.Shrink(shedParts(level))
+	}
+}
+
+// segments returns the bytes that segments may take, and take.
+func (s *servers) segments() (budget, used int64) {
+	if b := s.budget.Load(); b != nil {
+		used, budget = b.Used()
+	}
+	return budget, used
 }
 
 // hlsStatus tells of a camera's packager, nil if there is none.

@@ -14,6 +14,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/web"
+	mem "camrelay/hal/memory"
 	"camrelay/media/audio"
 	"camrelay/media/dash"
 	"camrelay/media/httplive"
@@ -29,6 +30,9 @@ import (
 func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
 	if !s.serves(req.Path, req.Protocol) {
 		return nil, hub.ErrNotFound
+	}
+	if s.d.box.short() >= mem.Scarce {
+		return nil, hub.Refuse(hub.ErrUnavailable, "the box is short of memory")
 	}
 	sub, err := s.d.relay.Subscribe(ctx, req)
 	if err == nil {

@@ -43,6 +43,8 @@ type Config struct {
 	Hooks       func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
 	Alive       func() bool                            // what applies the configuration goes round; nil: it does
 	Ready       func() []string                        // what does not work; nil: everything does
+	Box         func() *BoxStatus                      // nil, or the answer is: nothing is known
+	Identify    func() bool                            // makes the box blink, false if it cannot; nil: it cannot
 }
 
 // Push is the state of one push.
@@ -108,6 +110,7 @@ func (s server) routes() []route {
 		{"GET /v1/config/status", auth.Read, s.configStatus},
 		{"POST /v1/config/plan", auth.Admin, s.configPlan},
 		{"GET /v1/config/schema", auth.Read, s.configSchema},
+		{"POST /v1/identify", auth.Operate, s.identify},
 		{"GET /v1/sessions", auth.Read, s.sessionsList},
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
 		{"POST /v1/links", auth.Operate, s.linkAdd},

@@ -119,6 +119,9 @@ func operations() map[string]operation {
 			id: "configSchema", summary: "JSON schema of the files", answer: anyObject("JSON Schema 2020-12"),
 			mime: "application/schema+json",
 		},
+		"POST /v1/identify": {
+			id: "identify", summary: "Blink an LED of the box for 15 s", code: http.StatusNoContent,
+		},
 		"GET /v1/sessions": {id: "sessions", summary: "Open sessions, oldest first", answer: sessionList[session.Stat]{}},
 		"GET /v1/sessions/ended": {
 			id: "sessionsEnded", summary: "Sessions that ended last, newest first", answer: sessionList[session.Ended]{},

@@ -28,6 +28,7 @@ type Status struct {
 	Pushes    []PushStatus              `json:"pushes"`
 	Viewers   []ViewerStatus            `json:"viewers"`
 	Keepalive KeepaliveStatus           `json:"keepalives"`
+	Box       *BoxStatus                `json:"box"` // null: nothing is known of it yet
 }
 
 // RunStatus is what cameras and pushes have in common: the supervisor's state.
@@ -126,6 +127,9 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 		Hooks:   s.Hooks(),
 		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
+	}
+	if s.Box != nil {
+		st.Box = s.Box()
 	}
 	for _, p := range s.Relay.Paths() {
 		if who.MayView(p.Name()) {

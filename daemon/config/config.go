@@ -52,6 +52,7 @@ type Config struct {
 	Terminate    Terminate
 	StalledAfter time.Duration // a session or camera without media for so long is not alive
 	OnInvalid    OnInvalid
+	Box          Box
 	Confirm      time.Duration // an edit is reverted if cameras are not warm again after so long; 0: never
 
 	// Warnings is what is allowed but hardly meant, in order of place.
@@ -97,6 +98,14 @@ const (
 type API struct {
 	Listen string // host:port; empty: off
 	Socket string // absolute, or relative to the runtime directory; empty: off
+}
+
+// Box is the section box. It is comparable.
+type Box struct {
+	LED string // name below /sys/class/leds; auto: the one for a status, if there is one; empty: none
+	// Watchdog is the device that is fed directly, such as watchdog0; empty: none, the
+	// service manager feeds the hardware.
+	Watchdog string
 }
 
 // Mode is when HLS is packaged.
@@ -159,6 +168,7 @@ func standard() *Config {
 		Hooks:        make(map[string]Hook),
 		Terminate:    Terminate{HoldOff: time.Minute},
 		StalledAfter: 10 * time.Second,
+		Box:          Box{LED: "auto"},
 		OnInvalid:    InvalidReject,
 	}
 }

@@ -34,7 +34,7 @@ func (d *decoder) sections() fields {
 		"rtmp":          section(listenerFields(&cfg.RTMP)),
 		"srt":           d.srtServer,
 		"metrics":       section(listenerFields(&cfg.Metrics)),
-		"api":           section(fields{"listen": address(&cfg.API.Listen), "socket": socket(&cfg.API.Socket)}),
+		"api":           section(fields{"listen": address(&cfg.API.Listen), "socket": orOff(&cfg.API.Socket, maxSocket)}),
 		"hls":           section(hlsFields(&cfg.HLS)),
 		"defaults":      section(defaultsFields(&cfg.Defaults)),
 		"cameras":       func(v value) { d.later = append(d.later, func() { d.cameras(v) }) },
@@ -45,6 +45,7 @@ func (d *decoder) sections() fields {
 		"terminate":     section(terminateFields(&cfg.Terminate)),
 		"stalled_after": span(&cfg.StalledAfter, 2*time.Second, 10*time.Minute),
 		"on_invalid":    word(&cfg.OnInvalid, InvalidReject, InvalidSkip),
+		"box":           section(fields{"led": orOff(&cfg.Box.LED, 64), "watchdog": orOff(&cfg.Box.Watchdog, 64)}),
 		"confirm":       section(fields{"timeout": span(&cfg.Confirm, 0, time.Hour)}),
 	}
 }
@@ -110,14 +111,17 @@ func terminateFields(t *Terminate) fields {
 	}
 }
 
-// socket takes a path; an empty string turns the socket off.
-func socket(dst *string) func(value) {
+// maxSocket bounds the path of a socket in bytes: the kernel's limit for the
+// address of one is 108.
+const maxSocket = 100
+
+// orOff takes a name or a path; an empty string turns off what it is of.
+func orOff(dst *string, limit int) func(value) {
 	return func(v value) {
 		if s, ok := v.text(); ok && s == "" {
 			*dst = ""
 		} else if ok {
-			// The kernel's limit for the address of a unix socket is 108 bytes.
-			str(dst, 100)(v)
+			str(dst, limit)(v)
 		}
 	}
 }

@@ -213,7 +213,7 @@ func hookFamilies() []family[Hook] {
 // daemonFamilies are those of which there is one each.
 func daemonFamilies() []family[Snapshot] {
 	configs, keepalives, protocols := ConfigStates(), KeepaliveStates(), Protocols()
-	return []family[Snapshot]{
+	return append(boxFamilies(), []family[Snapshot]{
 		{
 			name: "config_last_reload_successful",
 			help: "Whether the files as they are now run, all of them.",
@@ -276,7 +276,7 @@ func daemonFamilies() []family[Snapshot] {
 			name: "tmpfs_free_bytes", help: "Bytes that are free on the tmpfs.",
 			of: func(s *Snapshot, _ int) float64 { return float64(s.Memory.Free) },
 		},
-	}
+	}...)
 }
 
 // ProtocolOf is the value of the label protocol.

@@ -46,6 +46,9 @@ func full() Snapshot {
 			State: "last_known_good", Generation: 81, Hash: "abc", Applied: at(4), Errors: 82, Warnings: 83, Problems: 84,
 		},
 		Memory: Memory{Budget: 91, Free: 92},
+		Box: Box{
+			Conditions: []string{"hot"}, Celsius: 85.5, MemoryLevel: 2, Pressure: 0.125, ClockSteps: 93, LinksUp: 94,
+		},
 	}
 }
 
@@ -70,6 +73,14 @@ func TestFigures(t *testing.T) {
 	lines := shown(scrape(t, New("1.2.3", full)))
 	for _, want := range []string{
 		`camrelay_camera_up{camera="gate"} 1`,
+		`camrelay_box_condition{condition="hot"} 1`,
+		`camrelay_box_condition{condition="too_hot"} 0`,
+		`camrelay_box_temperature_celsius 85.5`,
+		`camrelay_box_memory_level 2`,
+		`camrelay_box_memory_pressure_ratio 0.125`,
+		`camrelay_box_clock_synchronised -1`,
+		`camrelay_box_clock_steps_total 93`,
+		`camrelay_box_links_up 94`,
 		`camrelay_camera_warm{camera="gate"} 0`,
 		`camrelay_camera_warm{camera="yard"} 1`,
 		`camrelay_camera_wanted{camera="gate"} 1`,

@@ -19,6 +19,27 @@ type Snapshot struct {
 	RuntimePaths int
 	Config       Config
 	Memory       Memory
+	Box          Box
+}
+
+// Box is how the hardware is.
+type Box struct {
+	Conditions  []string // of BoxConditions
+	Celsius     float64  // of the hottest sensor, 0 if there is none
+	MemoryLevel int      // 0 plenty to 3 empty
+	Pressure    float64  // share of time, 0 to 1, in which work waits for memory
+	Synced      *bool    // the clock is; nil: not known
+	ClockSteps  uint64   // how often it was set
+	LinksUp     int
+}
+
+// BoxConditions are the values of the label condition of the box.
+func BoxConditions() []string {
+	return []string{
+		"too_hot", "hot", "throttled", "under_voltage", "under_voltage_seen", "on_battery", "memory_short",
+		"memory_scarce", "memory_empty", "no_link", "half_duplex", "slow_link", "clock_wrong", "clock_not_synced",
+		"not_in_memory", "runtime_read_only", "runtime_full", "watchdog_reset", "sensor_hung",
+	}
 }
 
 // Failures counts runs that have ended and were or will be tried again, by the

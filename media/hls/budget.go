@@ -21,11 +21,12 @@ func pages(n int64) int64 { return (n + page - 1) / page * page }
 // own bound or of them all. While there are viewers, segments leave the
 // playlists some time before their files go.
 type Budget struct {
-	perStream, total int64
+	perStream, whole int64
 	room             func() int64  // that the file system has left; nil: not asked for
 	hold             time.Duration // how long what was in a playlist for a viewer is kept, come what may
 
 	mu      sync.Mutex // guards what follows and the fields of each share
+	total   int64      // whole, or less while memory is short
 	used    int64
 	pending int64     // of used, perhaps not in files yet
 	retired int64     // of used, in segments that have left the playlists for want of room
@@ -53,7 +54,15 @@ const (
 
 // NewBudget returns a Budget of bytes per stream and in total, both > 0.
 func NewBudget(perStream, total int64) *Budget {
-	return &Budget{perStream: min(perStream, total), total: total, hold: defaultHold}
+	return &Budget{perStream: min(perStream, total), whole: total, total: total, hold: defaultHold}
+}
+
+// Shrink lets all streams together use one part in so many of what they might;
+// Shrink(1) takes that back. What is beyond it goes with the next writes.
+func (b *Budget) Shrink(parts int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total = b.whole / parts
 }
 
 // Beware makes b leave some of the file system of root free, whoever fills it.

@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+)
+
+// fakeDog writes down what is done with it.
+type fakeDog struct {
+	name string
+	told *[]string
+}
+
+func (d fakeDog) Feed() error {
+	*d.told = append(*d.told, "feed "+d.name)
+	return nil
+}
+
+func (d fakeDog) Disarm() error {
+	*d.told = append(*d.told, "disarm "+d.name)
+	return nil
+}
+
+func TestKennel(t *testing.T) {
+	var told []string
+	k := kennel{log: slog.New(slog.DiscardHandler), open: func(_, name string) (feeder, error) {
+		if name == "watchdog9" {
+			return nil, errors.New("there is none")
+		}
+		told = append(told, "arm "+name)
+		return fakeDog{name, &told}, nil
+	}}
+	k.feed() // none is armed
+	for _, name := range []string{"", "watchdog0", "watchdog0", "watchdog1", "watchdog9", "watchdog0"} {
+		k.use(name)
+		k.feed()
+	}
+	k.close()
+	k.close()
+	want := []string{
+		"arm watchdog0", "feed watchdog0", "feed watchdog0", "disarm watchdog0", "arm watchdog1", "feed watchdog1",
+		"disarm watchdog1", "arm watchdog0", "feed watchdog0", "disarm watchdog0",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
+	}
+	if _, err := openDog(t.TempDir(), "watchdog0"); err == nil {
+		t.Error("a board without devices has a watchdog")
+	}
+}
