@@ -4,6 +4,7 @@ import (
 	"camrelay/daemon/keepalive"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
+	"camrelay/daemon/supervise"
 	"camrelay/daemon/webhook"
 )
 
@@ -62,10 +63,25 @@ func (d *daemon) leaseEvent(e keepalive.Event) {
 
 // pushEvent is the observer of the pushes.
 func (d *daemon) pushEvent(e pushEvent) {
+	d.logPush(e)
 	d.events.Append(webhook.Event{
 		Type: "push." + e.kind, Path: e.spec.camera, Reason: e.reason,
 		Data: map[string]any{"push": e.name, "url": e.inUse.shown, "attempt": e.attempt},
 	})
+}
+
+// logPush tells people of what has become of a push.
+func (d *daemon) logPush(e pushEvent) {
+	log := d.log.With("push", e.name, "cam", e.spec.camera)
+	switch supervise.Phase(e.kind) {
+	case supervise.Active:
+		log.Info("push is up", "url", e.inUse.shown)
+	case supervise.Reconnecting:
+		log.Warn("push is not well", "reason", e.reason)
+	case supervise.Failed:
+		log.Error("push has failed and is not tried again", "reason", e.reason)
+	default: // somebody's doing, who knows of it
+	}
 }
 
 // configEvent tells that the files were applied or rejected.

@@ -29,7 +29,6 @@ func (c *Caller) Run(ctx context.Context, spec Spec, s *hub.Stream, p *media.Pro
 	connect, peer := c.dial, "the upstream"
 	if spec.Listen {
 		connect, peer = answer, "the receiver"
-		log.Info("waiting for a receiver to call")
 	} else {
 		awake, _, err := ready(ctx, s)
 		if err != nil {
