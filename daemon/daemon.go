@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -129,6 +130,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
 	}, log)
 	d.pushes = newPushes(d.relay, d.sessions, opts.Version, d.pushEvent, log)
+	d.pushes.machine.dir = opts.StateDir
 	d.cameras = newCameras(d.relay, d.sessions, log)
 	d.leases = keepalive.New(keepalive.Config{
 		Paths: leasePaths{d}, Dir: opts.StateDir, Boot: boot, Observe: d.leaseEvent,
@@ -256,7 +258,8 @@ func (d *daemon) openAPI(ctx context.Context) {
 
 // places are where files of the configuration are, or may appear.
 func (d *daemon) places() []string {
-	return slices.Concat([]string{d.opts.ConfigFile}, d.opts.VendorFiles, d.opts.ConfigDirs)
+	machine := filepath.Join(d.opts.StateDir, MachineFile)
+	return slices.Concat([]string{d.opts.ConfigFile, machine}, d.opts.VendorFiles, d.opts.ConfigDirs)
 }
 
 // watch watches the files that were read, and where more may appear.

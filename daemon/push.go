@@ -66,6 +66,7 @@ type pushes struct {
 	targets  map[string]target
 	pace     *supervise.Pace
 	set      *reconcile.Set[string, pushSpec]
+	machine  machine
 	holdOff  atomic.Int64 // time.Duration: how long a push rests that somebody has ended
 
 	mu      sync.Mutex // guards what follows, and the states of pushes

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -84,24 +85,9 @@ func (p *pushes) termsOf(m *push) supervise.Terms {
 func (p *pushes) Add(name string, text []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cameras := maps.Clone(p.cameras)
-	for _, path := range p.relay.Paths() {
-		if _, ok := cameras[path.Name()]; !ok && cameras != nil {
-			cameras[path.Name()] = config.Camera{Audio: config.AudioAuto}
-		}
-	}
-	push, err := (&config.Config{Cameras: cameras}).ParsePush(name, text)
+	push, err := p.newcomer(name, text)
 	if err != nil {
 		return err
-	}
-	if plan, ok := p.planned[name]; ok {
-		return fmt.Errorf("%w in %s", api.ErrPushExists, plan.terms.file)
-	}
-	if _, ok := p.added[name]; ok {
-		return api.ErrPushExists
-	}
-	if p.closed {
-		return errClosed
 	}
 	p.added[name] = pushOf(push, "", p.version)
 	p.settle()
@@ -110,8 +96,55 @@ func (p *pushes) Add(name string, text []byte) error {
 	return nil
 }
 
+// Keep implements api.PushControl.
+func (p *pushes) Keep(name string, text []byte) (file string, err error) {
+	p.mu.Lock()
+	_, err = p.newcomer(name, text)
+	p.mu.Unlock() // the disk may be slow
+	if err != nil {
+		return "", err
+	}
+	err = p.machine.edit(func(k *kept) error {
+		if _, ok := k.Pushes[name]; ok {
+			return fmt.Errorf("%w in %s", api.ErrPushExists, p.machine.path())
+		}
+		k.Pushes[name] = text
+		return nil
+	})
+	if err == nil {
+		p.log.Info("push kept", "push", name, "file", p.machine.path())
+	}
+	return p.machine.path(), err
+}
+
+// newcomer checks a push that is to be added. mu is held.
+func (p *pushes) newcomer(name string, text []byte) (push config.Push, err error) {
+	cameras := maps.Clone(p.cameras)
+	for _, path := range p.relay.Paths() {
+		if _, ok := cameras[path.Name()]; !ok && cameras != nil {
+			cameras[path.Name()] = config.Camera{Audio: config.AudioAuto}
+		}
+	}
+	if push, err = (&config.Config{Cameras: cameras}).ParsePush(name, text); err != nil {
+		return push, err
+	}
+	if plan, ok := p.planned[name]; ok {
+		return push, fmt.Errorf("%w in %s", api.ErrPushExists, plan.terms.file)
+	}
+	if _, ok := p.added[name]; ok {
+		return push, api.ErrPushExists
+	}
+	if p.closed {
+		return push, errClosed
+	}
+	return push, nil
+}
+
 // Remove implements api.PushControl.
 func (p *pushes) Remove(name, by string) error {
+	if err := p.forget(name); !errors.Is(err, errNotKept) {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if plan, ok := p.planned[name]; ok {
@@ -123,6 +156,26 @@ func (p *pushes) Remove(name, by string) error {
 	p.drop(name, "removed by "+by)
 	p.settle()
 	return nil
+}
+
+// errNotKept is the error of forget for a push that the machine's file has not.
+var errNotKept = errors.New("not kept")
+
+// forget takes a push out of the machine's file, unless another file's is used.
+func (p *pushes) forget(name string) error {
+	p.mu.Lock()
+	plan, ok := p.planned[name]
+	p.mu.Unlock()
+	if ok && plan.terms.file != p.machine.path() {
+		return errNotKept
+	}
+	return p.machine.edit(func(k *kept) error {
+		if _, ok := k.Pushes[name]; !ok {
+			return errNotKept
+		}
+		delete(k.Pushes, name)
+		return nil
+	})
 }
 
 // cameraGone removes the pushes of the API whose camera is gone.

@@ -41,6 +41,7 @@ type reloading struct {
 func (d *daemon) configOptions() config.Options {
 	return config.Options{
 		File: d.opts.ConfigFile, Vendor: d.opts.VendorFiles, Dirs: d.opts.ConfigDirs,
+		Machine:        d.pushes.machine.path(),
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"), Salt: d.salt[:], Memory: MemoryOf(d.opts.RuntimeDir),
 	}
 }

@@ -51,8 +51,8 @@ func (o *optional) Set(s string) error {
 // IsBoolFlag tells package flag that the value may be missing.
 func (*optional) IsBoolFlag() bool { return true }
 
-func (k *check) flags() *flag.FlagSet {
-	fs := flag.NewFlagSet("camrelay check", flag.ContinueOnError)
+func setupCheck(fs *flag.FlagSet) runner {
+	k := &check{}
 	k.files.add(fs)
 	fs.StringVar(&k.file, "file", "", "check this `file` as if it had been saved: for \"validate\" of Ansible")
 	fs.StringVar(&k.as, "as", "", "`name` under which it would be saved: that of the main file or of a drop-in "+
@@ -61,16 +61,14 @@ func (k *check) flags() *flag.FlagSet {
 	fs.StringVar(&k.state, "state-dir", stateDir, "state `directory` of the daemon, which tells what runs")
 	fs.StringVar(&k.runtime, "runtime-dir", runtimeDir,
 		"runtime `directory` of the daemon, which is asked what the cameras of pushes send")
-	fs.BoolVar(&k.json, "json", false, "print the result as JSON")
-	return fs
+	fs.BoolVar(&k.json, "json", false, "print JSON")
+	return k.run
 }
 
-func runCheck(ctx context.Context, c console, args []string) error {
-	k := &check{console: c}
-	if err := parse(c, k.flags(), joined(args)); err != nil {
-		return err
-	}
+func (k *check) run(ctx context.Context, c console, _ []string) error {
+	k.console = c
 	k.opts = k.files.options()
+	k.opts.Machine = filepath.Join(k.state, daemon.MachineFile)
 	k.opts.CredentialsDir, k.opts.Elsewhere = os.Getenv("CREDENTIALS_DIRECTORY"), true
 	k.opts.Memory = daemon.MemoryOf(k.runtime)
 	set, err := k.set()

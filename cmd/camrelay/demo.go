@@ -42,12 +42,12 @@ cameras:
 // credentials are given.
 const demoPassword = "p@ss:w/rd"
 
-func runDemo(ctx context.Context, c console, args []string) error {
-	fs := flag.NewFlagSet("camrelay demo", flag.ContinueOnError)
+func setupDemo(fs *flag.FlagSet) runner {
 	host := fs.String("host", "127.0.0.1", "`address` for viewers; 0.0.0.0 lets the LAN in")
-	if err := parse(c, fs, args); err != nil {
-		return err
-	}
+	return func(ctx context.Context, c console, _ []string) error { return runDemo(ctx, c, *host) }
+}
+
+func runDemo(ctx context.Context, c console, host string) error {
 	dir, err := os.MkdirTemp(memoryDir(), "camrelay-demo-")
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func runDemo(ctx context.Context, c console, args []string) error {
 	if err := cams.Listen(); err != nil {
 		return err
 	}
-	config, err := writeDemo(dir, cams.Addr(), *host)
+	config, err := writeDemo(dir, cams.Addr(), host)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func runDemo(ctx context.Context, c console, args []string) error {
 	})
 	defer wg.Wait()
 	defer stopCams()
-	printDemo(c, *host, config)
+	printDemo(c, host, config)
 	return daemon.Run(ctx, daemon.Options{
 		ConfigFile: config, ConfigDirs: []string{filepath.Join(dir, "conf.d")}, StateDir: filepath.Join(dir, "state"),
 		RuntimeDir: filepath.Join(dir, "run"), Version: version,

@@ -74,11 +74,12 @@ func buildAndRun(m *testing.M) int {
 // box is a running daemon.
 type box struct {
 	t       testing.TB
-	dir     string // config.yaml and state directory
-	runtime string // runtime directory, on tmpfs
-	flags   []string
+	dir     string   // config.yaml and state directory
+	runtime string   // runtime directory, on tmpfs
+	flags   []string // more for the command line
 	cmd     *exec.Cmd
 	client  *http.Client // speaks to the API's socket
+	env     []string     // and for the environment
 	ended   chan struct{}
 	log     *lockedBuffer
 }
@@ -99,6 +100,14 @@ func startBox(t testing.TB, config string, flags ...string) *box {
 func startBoxIn(t testing.TB, runtime, config string, flags ...string) *box {
 	t.Helper()
 	b := &box{t: t, dir: t.TempDir(), runtime: runtime, flags: flags, log: &lockedBuffer{}}
+	b.start(config)
+	return b
+}
+
+// start runs a box that is made for the first time.
+func (b *box) start(config string) {
+	t, runtime := b.t, b.runtime
+	t.Helper()
 	socket := filepath.Join(runtime, "api.sock")
 	b.client = &http.Client{Transport: asAdmin{&http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -116,7 +125,6 @@ func startBoxIn(t testing.TB, runtime, config string, flags ...string) *box {
 		}
 	})
 	b.launch()
-	return b
 }
 
 // launch starts the process and waits until it answers.
@@ -125,7 +133,7 @@ func (b *box) launch() {
 	args := []string{"run", "-c", b.config(), "--runtime-dir", b.runtime, "--state-dir", filepath.Join(b.dir, "state")}
 	cmd := exec.Command(os.Getenv(binEnv), append(args, b.flags...)...)
 	cmd.Stderr, cmd.Stdout = b.log, b.log
-	cmd.Env = append(os.Environ(), "GORACE=exitcode=0")
+	cmd.Env = append(append(os.Environ(), "GORACE=exitcode=0"), b.env...)
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}

@@ -29,7 +29,8 @@ type room struct {
 // those who wire it.
 var rooms = []room{
 	{
-		"cmd/camrelay", "daemon daemon/auth daemon/config media media/srt media/testcam selftest systemd",
+		"cmd/camrelay", "daemon daemon/api daemon/auth daemon/config daemon/session daemon/webhook media media/srt " +
+			"media/testcam selftest systemd",
 		"main parses, wires and exits",
 	},
 	{"selftest", "hal/... daemon/config daemon/api media media/testcam", "checks use the box as its users do"},

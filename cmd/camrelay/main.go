@@ -1,6 +1,6 @@
 // Command camrelay keeps the cameras of a site warm and relays them. This
-// package parses the command line, wires the daemon and exits; everything it
-// does stands in other rooms.
+// package parses the command line, wires the daemon, asks the API of one that
+// runs, and exits; everything it does stands in other rooms.
 package main
 
 import (
@@ -11,7 +11,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
+
+	"camrelay/daemon/api"
 )
 
 // version is stamped by the linker.
@@ -26,7 +30,7 @@ const (
 	exitUsage   = 4
 )
 
-// errUsage is a command line that cannot be understood; flag has printed why.
+// errUsage is a command line that cannot be understood; why has been printed.
 var errUsage = errors.New("usage")
 
 // errInvalid is a broken configuration; what is broken has been printed.
@@ -35,30 +39,13 @@ var errInvalid = errors.New("invalid configuration")
 // errNobody is the lack of a daemon, or of what it has left.
 var errNobody = errors.New("no daemon has run here")
 
-// command is one word of the command line.
-type command struct {
-	name, summary string
-	run           func(ctx context.Context, c console, args []string) error
-}
+// errTold is a failure that has been printed.
+var errTold = errors.New("told")
 
 // console is where a command reads its surroundings and writes to people.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
-}
-
-func commands() []command {
-	return []command{
-		{"run", "run the daemon", runDaemon},
-		{"check", "check a configuration, and tell what an edit would touch", runCheck},
-		{"user", "add a user, hash a password or make a token", runUser},
-		{"selftest", "test this box: hardware, configuration, and all of camrelay with a synthetic camera", runSelftest},
-		{"demo", "run the daemon on two synthetic cameras", runDemo},
-		{"version", "print the version", func(_ context.Context, c console, _ []string) error {
-			_, err := fmt.Fprintln(c.out, version)
-			return err
-		}},
-	}
 }
 
 func main() {
@@ -71,43 +58,68 @@ func main() {
 // dispatch runs the command that args name and returns the exit code.
 func dispatch(ctx context.Context, c console, args []string) int {
 	if len(args) == 0 {
-		usage(c.err)
+		usage(c.err, commands())
 		return exitUsage
 	}
-	switch args[0] {
-	case "help", "-h", "--help":
-		usage(c.out)
-		return exitOK
+	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		return help(c, args[1:])
 	}
-	for _, cmd := range commands() {
-		if cmd.name != args[0] {
-			continue
-		}
-		err := cmd.run(ctx, c, args[1:])
-		switch {
-		case err == nil, errors.Is(err, flag.ErrHelp):
-			return exitOK
-		case errors.Is(err, errUsage):
-			return exitUsage
-		case errors.Is(err, errInvalid):
-			return exitInvalid
-		}
-		fmt.Fprintln(c.err, "camrelay:", err)
-		if errors.Is(err, errNobody) {
-			return exitNobody
-		}
-		return exitFailed
+	cmd, rest, group := find(args)
+	switch {
+	case cmd != nil:
+		return exitCode(c, cmd.call(ctx, c, rest))
+	case len(group) > 0:
+		usage(c.err, group)
+		return exitUsage
 	}
 	fmt.Fprintf(c.err, "camrelay: unknown command %q\n", args[0])
-	usage(c.err)
+	usage(c.err, commands())
 	return exitUsage
 }
 
-func usage(w io.Writer) {
+// help answers "camrelay help" and "camrelay help COMMAND".
+func help(c console, args []string) int {
+	if len(args) == 0 {
+		usage(c.out, commands())
+		return exitOK
+	}
+	switch cmd, _, group := find(args); {
+	case cmd != nil:
+		cmd.describe(c.out)
+	case len(group) > 0:
+		usage(c.out, group)
+	default:
+		fmt.Fprintf(c.err, "camrelay: unknown command %q\n", args[0])
+		return exitUsage
+	}
+	return exitOK
+}
+
+// exitCode says what is wrong, unless that is done, and returns the exit code.
+func exitCode(c console, err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errInvalid):
+		return exitInvalid
+	case errors.Is(err, errTold):
+		return exitFailed
+	}
+	fmt.Fprintln(c.err, "camrelay:", clean(err.Error()))
+	if errors.Is(err, errNobody) || errors.Is(err, api.ErrNobody) {
+		return exitNobody
+	}
+	return exitFailed
+}
+
+// usage lists commands.
+func usage(w io.Writer, all []command) {
 	fmt.Fprintln(w, "usage: camrelay COMMAND [FLAGS]")
 	fmt.Fprintln(w)
-	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", cmd.name, cmd.summary)
+	for _, cmd := range all {
+		fmt.Fprintf(w, "  %-28s %s\n", strings.TrimSpace("camrelay "+cmd.name+" "+cmd.args), cmd.summary)
 	}
-	fmt.Fprintln(w, "\n\"camrelay COMMAND -h\" lists the flags of a command.")
+	fmt.Fprintln(w, "\n\"camrelay help COMMAND\" says more of one.")
 }

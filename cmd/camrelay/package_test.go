@@ -48,20 +48,3 @@ func TestCheckTakesWhatThePackageShips(t *testing.T) {
 		}
 	}
 }
-
-func TestThePagesAndTheShellKnowEveryCommand(t *testing.T) {
-	for name, line := range map[string]string{
-		"man8/camrelay.8": "\n.B camrelay %", "../bash-completion/completions/camrelay": " %",
-	} {
-		text, err := os.ReadFile(filepath.Join("../../rootfs/usr/share/man", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, cmd := range commands() {
-			if !strings.Contains(string(text), strings.ReplaceAll(line, "%", cmd.name)) &&
-				!strings.Contains(string(text), "'"+cmd.name) {
-				t.Errorf("%s does not know %q", name, cmd.name)
-			}
-		}
-	}
-}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log/slog"
 	"os"
@@ -11,26 +10,12 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"camrelay/daemon"
 	"camrelay/daemon/config"
 	"camrelay/systemd"
 )
-
-// parse reads the flags of a command; what is wrong with them is printed.
-func parse(c console, fs *flag.FlagSet, args []string) error {
-	fs.SetOutput(c.err)
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage
-	}
-	if fs.NArg() > 0 {
-		fs.Usage()
-		return errUsage
-	}
-	return nil
-}
 
 // Where a box has the daemon's state, and what lies in memory.
 const (
@@ -78,8 +63,7 @@ func (c *configFlags) options() (o config.Options) {
 // dead ones would double the memory.
 const gcPercent = 25
 
-func runDaemon(ctx context.Context, c console, args []string) error {
-	fs := flag.NewFlagSet("camrelay run", flag.ContinueOnError)
+func setupRun(fs *flag.FlagSet) runner {
 	var o daemon.Options
 	var files configFlags
 	files.add(fs)
@@ -87,15 +71,27 @@ func runDaemon(ctx context.Context, c console, args []string) error {
 	fs.StringVar(&o.RuntimeDir, "runtime-dir", runtimeDir, "`directory` on a tmpfs for HLS and the API's socket")
 	fs.BoolVar(&o.KeepSegments, "keep-segments", false,
 		"leave HLS segments in the runtime directory at exit, so that players go on where a restart interrupts them")
-	if err := parse(c, fs, args); err != nil {
-		return err
+	debugging := fs.Bool("debug", false, "log more than is of use every day; secrets never")
+	return func(ctx context.Context, c console, _ []string) error {
+		return runDaemon(ctx, c, o, files, *debugging)
 	}
+}
+
+func runDaemon(ctx context.Context, c console, o daemon.Options, files configFlags, debugging bool) error {
 	at := files.options()
 	o.ConfigFile, o.ConfigDirs, o.VendorFiles = at.File, at.Dirs, at.Vendor
 	o.Version = version
-	log := slog.New(systemd.Log(slog.NewTextHandler(c.err, nil)))
+	level := slog.LevelInfo
+	if debugging {
+		level = slog.LevelDebug
+	}
+	log := slog.New(systemd.Log(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level})))
 	boundMemory(log)
-	var err error
+	// A core would hold every secret. It cannot fail: the limit is lowered.
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	if err != nil {
+		log.Error("a core would be dumped", "err", err)
+	}
 	if o.Manager, err = systemd.New(); err != nil {
 		log.Error("the service manager's watchdog is not fed", "err", err)
 	}

@@ -22,39 +22,40 @@ import (
 // errUnhealthy is a box that does not pass; why has been printed.
 var errUnhealthy = errors.New("the box has not passed")
 
-// runSelftest tests the box.
-func runSelftest(ctx context.Context, c console, args []string) error {
-	fs := flag.NewFlagSet("camrelay selftest", flag.ContinueOnError)
+func setupSelftest(fs *flag.FlagSet) runner {
 	var files configFlags
 	files.add(fs)
 	cfg := selftest.Config{
 		Version: version, User: "camrelay", Now: time.Now, Floor: built(), Library: library,
 		Daemon: runOn, ListenSRT: func(at string) (selftest.Sink, error) { return srt.ListenSink(at) },
 	}
-	asJSON := fs.Bool("json", false, "print the report as JSON")
+	asJSON := fs.Bool("json", false, "print JSON")
 	wait := fs.Duration("wait-healthy", 0, "test nothing, wait at most so `long` until the service that runs is well")
 	fs.BoolVar(&cfg.Quick, "quick", false, "do not measure how many cameras the box carries")
 	fs.StringVar(&cfg.Root, "root", "/", "`directory` with sys and proc of another board: look at its hardware alone")
 	fs.StringVar(&cfg.StateDir, "state-dir", stateDir, "state `directory` of the service")
 	fs.StringVar(&cfg.RuntimeDir, "runtime-dir", runtimeDir, "runtime `directory` of the service")
-	if err := parse(c, fs, args); err != nil {
-		return err
+	return func(ctx context.Context, c console, _ []string) error {
+		cfg.Files = files.options()
+		return runSelftest(ctx, c, cfg, *wait, *asJSON)
 	}
-	cfg.Files = files.options()
+}
+
+func runSelftest(ctx context.Context, c console, cfg selftest.Config, wait time.Duration, asJSON bool) error {
 	cfg.Files.CredentialsDir, cfg.Files.Elsewhere = os.Getenv("CREDENTIALS_DIRECTORY"), true
-	if *wait > 0 {
-		return selftest.WaitHealthy(ctx, cfg.Files, cfg.RuntimeDir, *wait)
+	if wait > 0 {
+		return selftest.WaitHealthy(ctx, cfg.Files, cfg.RuntimeDir, wait)
 	}
 	cfg.Scratch = scratch(cfg.RuntimeDir)
 	cfg.Progress = func(selftest.Result) {}
-	if !*asJSON {
+	if !asJSON {
 		cfg.Progress = progress(c.out)
 	}
 	report, err := selftest.Run(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	if asJSON {
 		enc := json.NewEncoder(c.out)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(report); err != nil {

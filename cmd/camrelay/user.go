@@ -17,48 +17,35 @@ import (
 	"camrelay/daemon/auth"
 )
 
-// runUser makes what the section users of the configuration holds.
-func runUser(ctx context.Context, c console, args []string) error {
-	what := ""
-	if len(args) > 0 {
-		what, args = args[0], args[1:]
-	}
-	if what == "add" {
-		return runUserAdd(ctx, c, args)
-	}
-	fs := flag.NewFlagSet("camrelay user "+what, flag.ContinueOnError)
-	name := fs.String("name", "", "`name` of the user, for RTSP digest")
-	fs.Usage = func() {
-		fmt.Fprintln(c.err, "usage: camrelay user add NAME            adds a user with a new password; -h lists its flags")
-		fmt.Fprintln(c.err, "       camrelay user hash [-name NAME]   reads a password from the terminal or standard input,")
-		fmt.Fprintln(c.err, "                                         prints its password_hash for the section users")
-		fmt.Fprintln(c.err, "       camrelay user token [-name NAME]  makes a token, prints it and what token_hash takes")
-		fmt.Fprintln(c.err, "With the name of the user they print the digest_hash too.")
-	}
-	if err := parse(c, fs, args); err != nil {
-		return err
-	}
-	var secret string
-	switch what {
-	case "hash":
+func setupUserHash(fs *flag.FlagSet) runner {
+	name := fs.String("name", "", "`name` of the user: print the digest_hash too, for RTSP digest")
+	return func(ctx context.Context, c console, _ []string) error {
 		password, err := readPassword(ctx, c)
 		if err != nil {
 			return err
 		}
-		secret = password
 		fmt.Fprintf(c.out, "password_hash: \"%s\"\n", auth.Hash(password))
-	case "token":
+		return printDigest(c, *name, password)
+	}
+}
+
+func setupUserToken(fs *flag.FlagSet) runner {
+	name := fs.String("name", "", "`name` of the user: print the digest_hash too, for RTSP digest")
+	return func(_ context.Context, c console, _ []string) error {
 		token, sum := auth.NewToken()
-		secret = token
 		fmt.Fprintf(c.out, "token: %s\ntoken_hash: \"%s\"\n", token, sum)
-	default:
-		fs.Usage()
-		return errUsage
+		return printDigest(c, *name, token)
 	}
-	if *name != "" {
-		fmt.Fprintf(c.out, "digest_hash: \"%s\"\n", auth.DigestHash(*name, secret))
+}
+
+// printDigest prints what a user of that name who logs in by digest needs; nothing
+// without a name.
+func printDigest(c console, name, secret string) error {
+	if name == "" {
+		return nil
 	}
-	return nil
+	_, err := fmt.Fprintf(c.out, "digest_hash: \"%s\"\n", auth.DigestHash(name, secret))
+	return err
 }
 
 // Bounds of passwords: in characters, and in bytes that a login may present.

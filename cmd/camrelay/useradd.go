@@ -27,32 +27,22 @@ type userAdd struct {
 	secret, hashes string // what was made, and the keys for the file
 }
 
-func (u *userAdd) flags() *flag.FlagSet {
-	fs := flag.NewFlagSet("camrelay user add", flag.ContinueOnError)
+func setupUserAdd(fs *flag.FlagSet) runner {
+	u := &userAdd{}
 	u.files.add(fs)
-	fs.StringVar(&u.name, "name", "", "`name` of the new user")
 	fs.StringVar(&u.role, "role", string(config.RoleViewer), "viewer, operator or admin")
 	fs.StringVar(&u.cameras, "cameras", "", "`names` with commas between of what it may see (default: all)")
 	fs.BoolVar(&u.token, "token", false, "make a token, for a player or a program, instead of a password")
 	fs.BoolVar(&u.choose, "choose", false, "read the password, from the terminal or standard input, instead of making one")
-	return fs
+	return u.run
 }
 
-// runUserAdd writes a new user into a drop-in file of its own, which the daemon
+// run writes a new user into a drop-in file of its own, which the daemon
 // reads by itself, and prints the password or token.
-func runUserAdd(ctx context.Context, c console, args []string) error {
-	u := &userAdd{console: c}
-	fs := u.flags()
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // as in "user add alice"
-		args = append([]string{"-name", args[0]}, args[1:]...)
-	}
-	if err := parse(c, fs, args); err != nil {
-		return err
-	}
+func (u *userAdd) run(ctx context.Context, c console, args []string) error {
+	u.console, u.name = c, args[0]
 	if u.token && u.choose || !userName.MatchString(u.name) || !isRole(u.role) {
 		fmt.Fprintln(c.err, "usage: camrelay user add NAME [FLAGS], where NAME has 1 to 64 of letters, digits, _, ., @ and -")
-		fs.SetOutput(c.err)
-		fs.PrintDefaults()
 		return errUsage
 	}
 	if err := u.make(ctx); err != nil {

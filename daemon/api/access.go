@@ -21,7 +21,7 @@ func (s server) guard(r route) http.HandlerFunc {
 	}
 	var pages http.CrossOriginProtection
 	return func(w http.ResponseWriter, req *http.Request) {
-		who, err := s.Access.Enter(credentials(req), isLocal(req))
+		who, err := s.enter(req)
 		throttled, isThrottled := errors.AsType[auth.ThrottledError](err)
 		switch {
 		case isThrottled:

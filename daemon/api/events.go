@@ -43,7 +43,7 @@ func (s server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	query := r.URL.Query()
 	f := follower{w: w, out: http.NewResponseController(w), path: query.Get("path")}
-	f.enter = func() (auth.Principal, error) { return s.Access.Enter(credentials(r), isLocal(r)) }
+	f.enter = func() (auth.Principal, error) { return s.enter(r) }
 	f.who = auth.FromContext(r.Context())
 	if types := query.Get("type"); types != "" {
 		f.types = strings.Split(types, ",")

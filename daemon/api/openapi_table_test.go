@@ -142,8 +142,8 @@ func operations() map[string]operation {
 		"GET /v1/pushes": {id: "pushes", summary: "Pushes by name", answer: list[PushStatus]{}},
 		"POST /v1/pushes": {
 			id: "pushAdd", summary: "Add a push", needsBody: true,
-			body:   anyObject("name, and the keys of a push in a file"),
-			answer: PushStatus{}, code: http.StatusCreated,
+			body:   anyObject("name, the keys of a push in a file, and persist: true to keep it over a restart"),
+			answer: PushStatus{}, code: http.StatusCreated, others: map[int]any{http.StatusAccepted: pushKept{}},
 		},
 		"DELETE /v1/pushes/{name}": {
 			id: "pushRemove", summary: "Remove a push that was added", code: http.StatusNoContent,

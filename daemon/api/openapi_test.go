@@ -111,7 +111,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 // send asks with a body.
 func send(t *testing.T, h http.Handler, method, path, body string) *http.Response {
 	t.Helper()
-	return request(t, h, method, path, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body)) })
+	return request(t, h, method, path, func(r *http.Request) {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+	})
 }
 
 // fullRig is a rig with something of everything, and the ID for each route that

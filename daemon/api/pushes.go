@@ -27,7 +27,10 @@ type PushControl interface {
 	// with the keys of a push in a file. The error is of type config.Errors if that
 	// is what is wrong, or it wraps ErrPushExists.
 	Add(name string, text []byte) error
-	// Remove ends a push that was added and forgets it. The error is ErrNoPush or
+	// Keep adds a push for good: to the file that it names, which is read again. The
+	// error is as that of Add.
+	Keep(name string, text []byte) (file string, err error)
+	// Remove ends a push that was added or kept and forgets it. The error is ErrNoPush or
 	// of type *OwnedError.
 	Remove(name, by string) error
 }
@@ -112,31 +115,51 @@ func (s server) pushStatus(p Push) PushStatus {
 	return st
 }
 
-// pushAdd adds a push for as long as the daemon runs.
+// pushKept is the answer to a push that is kept: it runs once the file is read.
+type pushKept struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
+// pushAdd adds a push for as long as the daemon runs, or for good.
 func (s server) pushAdd(w http.ResponseWriter, r *http.Request) {
 	var body map[string]json.RawMessage
 	var name string
+	keep := false
 	err := decodeBody(r, &body)
 	if err == nil && json.Unmarshal(body["name"], &name) != nil {
 		err = errors.New("name is missing, or no string")
+	}
+	if raw, ok := body["persist"]; err == nil && ok && json.Unmarshal(raw, &keep) != nil {
+		err = errors.New("persist is to be true or false")
 	}
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	delete(body, "name")
+	delete(body, "persist")
 	text, err := json.Marshal(body)
 	if err != nil {
 		panic("api: internal error: " + err.Error()) // it has just been decoded
 	}
+	answer := pushKept{Name: name}
+	if keep {
+		answer.File, err = s.PushControl.Keep(name, text)
+	} else {
+		err = s.PushControl.Add(name, text)
+	}
 	var wrong config.Errors
-	switch err := s.PushControl.Add(name, text); {
+	switch {
 	case errors.As(err, &wrong):
 		problem(w, http.StatusBadRequest, wordsOf(wrong))
 	case errors.Is(err, ErrPushExists):
 		problem(w, http.StatusConflict, err.Error())
 	case err != nil:
 		problem(w, http.StatusServiceUnavailable, err.Error())
+	case keep:
+		w.Header().Set("Location", "/v1/pushes/"+name)
+		writeJSON(w, http.StatusAccepted, answer)
 	default:
 		for _, p := range s.Pushes() {
 			if p.Name == name {

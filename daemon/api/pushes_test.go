@@ -39,6 +39,10 @@ func (f *fakePushes) Add(name string, text []byte) error {
 	return nil
 }
 
+func (f *fakePushes) Keep(name string, text []byte) (string, error) {
+	return "api.yaml", f.Add(name, text)
+}
+
 func (f *fakePushes) Remove(name, _ string) error {
 	if name == "up" {
 		return &OwnedError{"conf.d/site.yaml"}

@@ -161,7 +161,7 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	}
 	tracks, _ := p.Stream().Tracks()
 	for _, t := range tracks {
-		c.Tracks = append(c.Tracks, trackStatus(t))
+		c.Tracks = append(c.Tracks, TrackOf(t))
 	}
 	for _, push := range s.Pushes() {
 		if push.Camera == p.Name() {
@@ -174,7 +174,8 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	return c
 }
 
-func trackStatus(t *media.Track) TrackStatus {
+// TrackOf tells of a track.
+func TrackOf(t *media.Track) TrackStatus {
 	return TrackStatus{
 		Kind: t.Kind.String(), Codec: t.Codec.String(), Width: t.Width, Height: t.Height,
 		FrameRate: t.FrameRate, SampleRate: t.SampleRate, Channels: t.Channels, Reorder: t.Reorder,

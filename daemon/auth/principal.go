@@ -49,6 +49,9 @@ func newPrincipal(u User) Principal {
 	return p
 }
 
+// Owner is who owns the box: root, on it.
+func Owner() Principal { return Principal{Name: "root", Role: RoleAdmin, all: true} }
+
 // Anonymous tells that nobody knows who it is.
 func (p Principal) Anonymous() bool { return p.Name == "" }
 

@@ -55,7 +55,10 @@ type masker struct {
 
 // newExcerpt returns line with its values masked, and where column, counted in
 // characters from 1, has got to.
-func newExcerpt(line string, column int) excerpt {
+func newExcerpt(line string, column int) excerpt { return maskLine(line, column).cut() }
+
+// maskLine is newExcerpt for a line that is shown whole.
+func maskLine(line string, column int) excerpt {
 	line = strings.TrimRight(strings.ToValidUTF8(line[:min(len(line), maxLine)], "?"), "\r\n")
 	m := &masker{line: line, at: byteOffset(line, column), caret: -1}
 	flow := false
@@ -74,7 +77,7 @@ func newExcerpt(line string, column int) excerpt {
 	if m.caret < 0 {
 		m.caret = utf8.RuneCountInString(m.out.String())
 	}
-	return excerpt{m.out.String(), m.caret}.cut()
+	return excerpt{m.out.String(), m.caret}
 }
 
 // punctuation returns the length of what stands between values in s.

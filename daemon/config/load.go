@@ -21,6 +21,7 @@ type Options struct {
 	File           string   // the main file
 	Vendor         []string // main files that count where there is no File, the first first
 	Dirs           []string // of drop-ins, *.yaml; a name in the first hides it in the others. May be absent
+	Machine        string   // a file that is read last and is the weakest; may be absent
 	CredentialsDir string   // $CREDENTIALS_DIRECTORY, for ${cred:name}; may be empty
 	// Elsewhere tells that this is not the daemon: where there is no directory of
 	// credentials, they stay empty with a warning.

@@ -141,6 +141,10 @@ func (d *decoder) names(v value) []value {
 		}
 		if before, ok := d.at[e.key]; ok {
 			e.node = nil
+			if e.src.machine {
+				e.warn("is not used: "+before.src.name+" names one, too", "")
+				continue
+			}
 			e.failf("named in two files, first in %s, line %d", before.src.name, before.name.Position.Line)
 			continue
 		}

@@ -23,8 +23,9 @@ type Set struct {
 type File struct {
 	Path     string    `json:"path"` // its place: names of secrets are relative to it
 	Text     string    `json:"text"`
-	Modified time.Time `json:"modified"` // zero if it could not be read
-	Open     bool      `json:"open"`     // everybody on the box can read it
+	Modified time.Time `json:"modified"`          // zero if it could not be read
+	Open     bool      `json:"open"`              // everybody on the box can read it
+	Machine  bool      `json:"machine,omitempty"` // it is Options.Machine
 	shown    string    // what mistakes call it; empty: Path
 	err      error     // why it could not be read
 }
@@ -40,6 +41,18 @@ func (f *File) Name() string {
 // SHA256 returns the sum of the text, hexadecimal; empty if it could not be read.
 func (f *File) SHA256() string { return sum([]byte(f.Text), f.err) }
 
+// Masked returns the text with everything masked that may be a secret, and without
+// comments, which may hold one too.
+func (f *File) Masked() string {
+	var b strings.Builder
+	for line := range strings.Lines(f.Text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			b.WriteString(maskLine(line, 1).text + "\n")
+		}
+	}
+	return b.String()
+}
+
 // Read reads the files that opts names. What cannot be read is told by Load.
 func Read(opts Options) *Set {
 	s := &Set{Files: []File{read(opts.main())}}
@@ -47,6 +60,12 @@ func Read(opts Options) *Set {
 	s.errs = errs
 	for _, name := range names {
 		s.Files = append(s.Files, read(name))
+	}
+	if opts.Machine != "" {
+		if f := read(opts.Machine); !errors.Is(f.err, fs.ErrNotExist) {
+			f.Machine = true
+			s.Files = append(s.Files, f)
+		}
 	}
 	return s
 }
@@ -139,7 +158,13 @@ func (s *Set) With(as, shown string, text []byte, opts Options) (*Set, error) {
 		}
 	}
 	next.Files = append(next.Files, f)
-	slices.SortFunc(next.Files[1:], func(a, b File) int {
+	slices.SortStableFunc(next.Files[1:], func(a, b File) int {
+		switch {
+		case a.Machine:
+			return 1
+		case b.Machine:
+			return -1
+		}
 		return strings.Compare(filepath.Base(a.Path), filepath.Base(b.Path))
 	})
 	return next, nil
@@ -162,12 +187,16 @@ type Result struct {
 }
 
 // Load makes the configuration, and reads the secrets that it names. With
-// on_invalid: skip_file it leaves out drop-ins with mistakes.
+// on_invalid: skip_file it leaves out drop-ins with mistakes. The machine's file is
+// always left out rather than all refused.
 func (s *Set) Load(opts Options) Result {
 	all, skips := s.load(opts)
 	all.Taken = s
-	for last := all; last.Config == nil && skips; {
+	for last := all; last.Config == nil; {
 		bad := last.wrong(s.Files[0].Name())
+		if !skips {
+			bad = slices.DeleteFunc(bad, func(name string) bool { return !s.isMachine(name) })
+		}
 		if len(bad) == 0 {
 			return all
 		}
@@ -183,6 +212,12 @@ func (s *Set) Load(opts Options) Result {
 		}
 	}
 	return all
+}
+
+// isMachine tells whether that is the name of the machine's file.
+func (s *Set) isMachine(name string) bool {
+	last := &s.Files[len(s.Files)-1]
+	return last.Machine && last.Name() == name
 }
 
 // wrong returns the drop-ins with mistakes; none if not all mistakes are in drop-ins.
@@ -223,7 +258,7 @@ func (s *Set) load(opts Options) (r Result, skips bool) {
 			continue
 		}
 		src, bad := readTree(f.Name(), []byte(f.Text))
-		src.dir, src.open = filepath.Dir(f.Path), f.Open
+		src.dir, src.open, src.machine = filepath.Dir(f.Path), f.Open, f.Machine
 		if bad != nil {
 			errs = append(errs, bad)
 			continue

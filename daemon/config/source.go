@@ -16,11 +16,12 @@ import (
 
 // source is one file.
 type source struct {
-	name  string
-	dir   string // relative names of secrets start there
-	open  bool   // everybody on the box can read it
-	lines []string
-	root  ast.Node // nil if the file holds no value
+	name    string
+	dir     string // relative names of secrets start there
+	open    bool   // everybody on the box can read it
+	machine bool   // others win over it
+	lines   []string
+	root    ast.Node // nil if the file holds no value
 }
 
 // errorAt returns a mistake at a place in the file. Line and column are bent

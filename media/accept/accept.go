@@ -129,6 +129,9 @@ type conn struct {
 	leave func()
 }
 
+// NetConn returns the connection itself.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 func (c *conn) Close() error {
 	c.leave()
 	return c.Conn.Close()

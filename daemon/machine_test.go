@@ -1,0 +1,121 @@
+package daemon
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"camrelay/daemon/api"
+	"camrelay/daemon/config"
+)
+
+// keeper is a site whose API is told to keep pushes.
+type keeper struct {
+	*site
+	t      *testing.T
+	file   string
+	client *api.Client
+}
+
+func newKeeper(t *testing.T) *keeper {
+	t.Helper()
+	s := newQuietSite(t, "pushes:\n  mine: {camera: gate, url: \"rtmp://127.0.0.1:1/live/a\"}\n")
+	return &keeper{
+		site: s, t: t, file: filepath.Join(s.opts.StateDir, MachineFile),
+		client: api.NewClient(filepath.Join(s.opts.RuntimeDir, "api.sock"), ""),
+	}
+}
+
+// keep posts a push, and returns the file that the answer names, or the status code.
+func (k *keeper) keep(name string) (file string, code int) {
+	k.t.Helper()
+	var answer struct{ File string }
+	err := k.client.Do(k.t.Context(), http.MethodPost, "/v1/pushes", map[string]any{
+		"name": name, "camera": "gate", "url": "rtmp://127.0.0.1:1/live", "key": "hunter2", "persist": true,
+	}, &answer)
+	if refused, ok := errors.AsType[*api.AnswerError](err); ok {
+		return "", refused.Code
+	} else if err != nil {
+		k.t.Fatal(err)
+	}
+	return answer.File, http.StatusAccepted
+}
+
+// owner returns the file that names a push, or why there is none.
+func (k *keeper) owner(name string) string {
+	var p api.PushStatus
+	if err := k.client.Get(k.t.Context(), "/v1/pushes/"+name, &p); err != nil {
+		return err.Error()
+	}
+	return p.File
+}
+
+func (k *keeper) remove(name string) error {
+	return k.client.Do(k.t.Context(), http.MethodDelete, "/v1/pushes/"+name, nil, nil)
+}
+
+// TestWhatTheAPIKeeps: a push that is to last goes to a file of the machine's own,
+// and outlives a restart.
+func TestWhatTheAPIKeeps(t *testing.T) {
+	k := newKeeper(t)
+	stop := k.start(t)
+	k.await(t, stateApplied, 1)
+	if file, code := k.keep("up"); file != k.file {
+		t.Fatalf("status %d, %q", code, file)
+	}
+	k.await(t, stateApplied, 2)
+	if got := k.owner("up"); got != k.file {
+		t.Errorf("it is %s's", got)
+	}
+	if info, err := os.Stat(k.file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	for _, name := range []string{"up", "mine"} {
+		if _, code := k.keep(name); code != http.StatusConflict {
+			t.Errorf("%s: status %d", name, code)
+		}
+	}
+	stop()
+	k.start(t)
+	await(t, "it is there after a restart", func() bool { return k.owner("up") == k.file })
+	if err := k.remove("up"); err != nil {
+		t.Error(err)
+	}
+	k.await(t, stateApplied, 3)
+	if got := k.owner("up"); got != api.ErrNoPush.Error() {
+		t.Errorf("after its removal it is %s's", got)
+	}
+}
+
+// TestPeopleWinOverTheMachine: whatever people write is used, and nothing in the
+// machine's file makes theirs be refused.
+func TestPeopleWinOverTheMachine(t *testing.T) {
+	k := newKeeper(t)
+	k.start(t)
+	k.await(t, stateApplied, 1)
+	k.keep("up")
+	k.await(t, stateApplied, 2)
+	theirs := k.dropIn("up.yaml")
+	k.write(t, theirs, "pushes:\n  up: {camera: gate, url: \"rtmp://127.0.0.1:1/live/b\"}\n")
+	st := k.await(t, stateApplied, 3)
+	warned := slices.ContainsFunc(st.Warnings, func(w *config.Error) bool {
+		return w.File == k.file && strings.Contains(w.Message, theirs)
+	})
+	if k.owner("up") != theirs || !warned {
+		t.Errorf("it is %s's, warnings %v", k.owner("up"), st.Warnings)
+	}
+	refused, ok := errors.AsType[*api.AnswerError](k.remove("up"))
+	if !ok || refused.Code != http.StatusConflict || !strings.Contains(refused.Detail, theirs) {
+		t.Errorf("removing theirs: %v", refused)
+	}
+	k.write(t, theirs, "")
+	k.await(t, stateApplied, 4)
+	k.write(t, k.opts.ConfigFile, strings.ReplaceAll(quietSite, "gate", "yard")) // its camera is gone
+	if st = k.await(t, statePartial, 5); st.Files[len(st.Files)-1].Result != "skipped" {
+		t.Errorf("files %+v", st.Files)
+	}
+}
