@@ -35,11 +35,14 @@ type Probed struct {
 	Bytes        uint64            `json:"bytes"`
 }
 
-// lookFor is how long a camera is looked at after its first key frame, unless it
-// sends another one before.
-const lookFor = 5 * time.Second
+// lookFor is how long a camera is looked at after its newest key frame, unless it
+// sends enough of them before: the first may come in a burst from what it holds.
+const (
+	lookFor  = 5 * time.Second
+	lookKeys = 3
+)
 
-// Probe reads a camera as the daemon would until two key frames have come. Its
+// Probe reads a camera as the daemon would until some key frames have come. Its
 // error, in the words that the status has for it, holds no secret; what had been
 // found until then is returned with it.
 func Probe(ctx context.Context, o ProbeOptions) (Probed, error) {
@@ -81,7 +84,7 @@ func Probe(ctx context.Context, o ProbeOptions) (Probed, error) {
 		}
 		found.take(stream, start)
 		st := stream.Meter.Stats(time.Now())
-		if st.Keys > 1 || st.Keys == 1 && time.Since(st.LastKey) >= lookFor {
+		if st.Keys >= lookKeys || st.Keys > 0 && time.Since(st.LastKey) >= lookFor {
 			cancel()
 			<-ended // it takes leave of the camera
 			return found, nil

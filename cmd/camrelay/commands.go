@@ -61,7 +61,7 @@ func commands() []command {
 		},
 		{
 			name: "probe", args: "URL", summary: "tell what a camera sends", setup: setupProbe,
-			about: "It reads the camera as the daemon would, until a key frame has come, and needs no daemon.",
+			about: "It reads the camera as the daemon would, until some key frames have come, and needs no daemon.",
 		},
 		{
 			name: "user add", args: "NAME", summary: "add a user with a new password, and print it", setup: setupUserAdd,
