@@ -51,6 +51,10 @@ const (
 // lets expect across a restart of the camera's counters.
 const believable = time.Second
 
+// maxStep is by how much time stamps may go back, or forward beyond the clock of
+// arrivals, from one packet to the next. Pictures out of order take less.
+const maxStep = 5 * time.Second
+
 // numbers follows the headers of one track in one connection and gives them
 // the values that viewers see.
 type numbers struct {
@@ -88,8 +92,9 @@ func (h *numbers) follow(before *seam, rate int, rtp []byte, now time.Time) (los
 	case step <= 0: // late or twice: passed on as it is
 		h.write(rtp, seq, ts)
 		return 0, false
-	case step > 1:
-		lost, gap = int(step-1), true
+	default:
+		h.restamp(rate, ts, now)
+		lost, gap = int(step-1), step > 1
 	}
 	if h.begun && seq < h.seq {
 		h.cycles++
@@ -113,6 +118,17 @@ func (h *numbers) restart(rate int, seq uint16, ts uint32, now time.Time) (gap b
 	}
 	h.join(was, rate, seq, ts, now)
 	return true
+}
+
+// restamp lets the stamps run on where the camera's jump and its sequence numbers
+// do not: players take the stamps of one track for it alone.
+func (h *numbers) restamp(rate int, ts uint32, now time.Time) {
+	step, elapsed := media.ToDuration(int64(int32(ts-h.ts)), rate), now.Sub(h.wall)
+	if step >= -maxStep && step-elapsed <= maxStep {
+		return
+	}
+	h.shiftT += h.ts + uint32(media.ToTicks(max(elapsed, time.Millisecond), rate)) - ts
+	h.ts = ts
 }
 
 // join makes the packet the successor of what ended at s: the next sequence
