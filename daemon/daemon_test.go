@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,19 +90,25 @@ func fds(t *testing.T) int {
 	return len(all)
 }
 
-// TestRunLeavesNothing starts and ends the whole daemon: no goroutine and no
-// open file remains.
-func TestRunLeavesNothing(t *testing.T) {
-	cam := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: testcam.DemoCameras("gate")},
+// demoCamera serves the camera "gate" until stop is called, which waits.
+func demoCamera(t *testing.T) (cam *testcam.Server, stop func()) {
+	t.Helper()
+	cam = testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: testcam.DemoCameras("gate")},
 		slog.New(slog.DiscardHandler))
 	if err := cam.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	camCtx, camStop := context.WithCancel(t.Context())
-	camEnded := make(chan error, 1)
-	go func() { camEnded <- cam.Run(camCtx) }()
-	defer func() { camStop(); <-camEnded }()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = cam.Run(ctx) }) // its error is that of ctx
+	return cam, func() { cancel(); wg.Wait() }
+}
 
+// TestRunLeavesNothing starts and ends the whole daemon: no goroutine and no
+// open file remains.
+func TestRunLeavesNothing(t *testing.T) {
+	cam, camStop := demoCamera(t)
+	defer camStop()
 	goroutines, files := 0, 0
 	for round := range 3 {
 		s := newSite(t, cam.URL("gate"))

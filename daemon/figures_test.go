@@ -21,7 +21,6 @@ import (
 	"camrelay/daemon/metrics"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/supervise"
-	"camrelay/media/testcam"
 )
 
 // TestWordsOfMetricsAreThoseOfTheRooms holds the values of labels against what
@@ -108,15 +107,8 @@ func (s *site) samples(t *testing.T) map[string]float64 {
 // TestFiguresOfARunningDaemon compares the metrics of a daemon with a camera, a
 // push that nobody takes, a keepalive and viewers with what happens.
 func TestFiguresOfARunningDaemon(t *testing.T) {
-	cam := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: testcam.DemoCameras("gate")},
-		slog.New(slog.DiscardHandler))
-	if err := cam.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	camCtx, camStop := context.WithCancel(t.Context())
-	camEnded := make(chan error, 1)
-	go func() { camEnded <- cam.Run(camCtx) }()
-	defer func() { camStop(); <-camEnded }()
+	cam, camStop := demoCamera(t)
+	defer camStop()
 	s := newSite(t, cam.URL("gate"))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

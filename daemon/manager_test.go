@@ -14,7 +14,6 @@ import (
 	"camrelay/daemon/api"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/supervise"
-	"camrelay/media/testcam"
 	"camrelay/systemd"
 )
 
@@ -178,15 +177,8 @@ func expect(t *testing.T, told <-chan string, want ...string) {
 
 // TestTheServiceManagerIsTold runs the whole daemon below a service manager.
 func TestTheServiceManagerIsTold(t *testing.T) {
-	cam := testcam.New(testcam.Config{Listen: "127.0.0.1:0", Cameras: testcam.DemoCameras("gate")},
-		slog.New(slog.DiscardHandler))
-	if err := cam.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	camCtx, camStop := context.WithCancel(t.Context())
-	camEnded := make(chan error, 1)
-	go func() { camEnded <- cam.Run(camCtx) }()
-	defer func() { camStop(); <-camEnded }()
+	cam, camStop := demoCamera(t)
+	defer camStop()
 
 	told := listen(t)
 	s := newSite(t, cam.URL("gate"))
