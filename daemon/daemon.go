@@ -210,6 +210,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBox()
 	d.sockets.Leave()
 	d.shutdown()
+	d.placard.hide()
 	return nil
 }
 

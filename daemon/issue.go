@@ -1,10 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,6 +42,14 @@ func (p *placard) show(text string) {
 	if err := durable.Replace(p.dir, issueFile, []byte(text)); err != nil {
 		p.log.Warn("the login screen does not show where the box is", "err", err)
 	}
+}
+
+// hide takes it away: there is nothing to be found at what it shows.
+func (p *placard) hide() {
+	if err := os.Remove(filepath.Join(p.dir, issueFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.log.Warn("the login screen still shows where the box was", "err", err)
+	}
+	p.tried = false
 }
 
 // addresses returns those at which others may reach the box, IPv4 first.

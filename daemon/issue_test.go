@@ -80,6 +80,11 @@ func TestAPlacardIsWrittenOnceForEachText(t *testing.T) {
 	if p.show("b\n"); !gone(name) {
 		t.Error("the same text is written again")
 	}
+	p.hide() // there is nothing to be hidden
+	p.show("b\n")
+	if p.hide(); !gone(name) {
+		t.Error("it is still there")
+	}
 }
 
 func gone(name string) bool {
