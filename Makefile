@@ -55,7 +55,7 @@ lint: deps ## formatting, vet, staticcheck, golangci-lint, dead code, outdated i
 
 race: deps ## all tests with the race detector, in random order; those of the whole daemon alone
 	@rc=0; rooms=$$($(GO) list ./... | grep -v /cmd/); \
-	$(GO) test -race -shuffle=on -timeout 25m $$rooms || rc=1; \
+	$(GO) test -race -shuffle=on -p 3 -timeout 25m $$rooms || rc=1; \
 	$(GO) test -race -shuffle=on -parallel 3 -timeout 25m ./cmd/... || rc=1; \
 	exit $$rc
 

@@ -101,6 +101,7 @@ var unreadable = []struct {
 // after another: each is told with its place and what to do, and neither ten
 // viewers nor two pushes notice anything.
 func TestBrokenConfigs(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const viewers = 10
 	cams, rtmp := startGstCams(t, "0"), startRTMPSink(t)
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\nhls: {window: 60s}\n"+

@@ -16,6 +16,7 @@ import (
 // picture once. Then it ends the daemon twice, and asks for what manifests
 // listed before.
 func TestDASHAcrossRestarts(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cams := startGstCams(t, "0")
 	b := startBox(t, oneCamera(cams.url("/h264")))
 	b.awaitActive("gate")

@@ -16,6 +16,7 @@ var loudest = regexp.MustCompile(`max_volume: (-?[0-9.]+) dB`)
 // is AAC, and it ticks. A camera without sound has none there, and nobody
 // touches the sound of one with AAC.
 func TestPackagedSoundIsHeard(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cams := startGstCams(t, "0")
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  pcma: {url: %q}\n"+
 		"  dropped: {url: %q, audio: drop}\n  video: {url: %q}\n",

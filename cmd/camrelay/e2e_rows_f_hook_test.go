@@ -100,6 +100,7 @@ func checkIntervals(t *testing.T, calls []hookCall) {
 // that fail in each way there is: every stream goes on, nothing is closed, and
 // the fault is visible.
 func TestF7_Z10_Z11_Z12_Z13_FaultyHooksHurtNobody(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
 	answer := func(code int, body string) http.HandlerFunc {

@@ -188,6 +188,7 @@ func TestO4_O6_O10_TheCameraIsWaitedFor(t *testing.T) {
 }
 
 func TestO4_O7_O12_ActiveIsMedia(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := startPushSite(t, ", timeout: 3s")
 	events := s.follow(t, "push.*")
 	s.tap.set(tapMute)

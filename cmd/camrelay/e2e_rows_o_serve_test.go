@@ -28,6 +28,7 @@ func (o *rowsO) config(more string) string {
 }
 
 func TestRowsOServing(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	o := &rowsO{cam: startFakeCam(t)}
 	o.box = startBox(t, o.config(""))
 	for _, name := range []string{"cam1", "cam2"} {

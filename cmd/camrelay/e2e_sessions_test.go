@@ -31,6 +31,7 @@ type rowsL struct {
 }
 
 func TestRowsL(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	source := testcam.Camera{Path: "cam1", Height: 720, FPS: 30, GOP: 60}
 	l := &rowsL{sink: startRTMPSink(t), source: startTestcam(t, source)}
 	l.srt = startSRTSink(t)

@@ -90,6 +90,7 @@ type rowsF struct {
 }
 
 func TestRowsF(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cam, sink := startFakeCam(t), startRTMPSink(t)
 	f := &rowsF{cam: cam, box: startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n"+
 		"  cam1: {url: %q}\n  cam2: {url: %q}\n  lazy: {url: %q, keep: ondemand}\n"+

@@ -9,6 +9,7 @@ import (
 
 // TestTransportStreamHLS plays ts.m3u8 of live cameras, and switches it off.
 func TestTransportStreamHLS(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	cams := startGstCams(t, "0")
 	config := fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: %q}\n  h: {url: %q}\n",
 		cams.url("/h264"), cams.url("/h265"))
