@@ -31,6 +31,8 @@ const journalHead = "camrelay hls window 1\n"
 const (
 	// maxJournal is from which size on the journal is written anew.
 	maxJournal = 16 << 10
+	// longest is more than a window of an hour takes.
+	longest = 4 << 20
 	// outdated is how long after the last part nobody waits for what is listed.
 	outdated = 30 * time.Second
 
@@ -156,8 +158,12 @@ func (m *Muxer) noteAll() {
 }
 
 // noted handles the error of an attempt to write the journal, which is missed
-// only if the process is killed.
+// only if the process is killed. One that is behind what is listed is worse than
+// none.
 func (m *Muxer) noted(err error) {
+	if err != nil {
+		err = errors.Join(err, m.store.removeJournal())
+	}
 	if err != nil && !isFull(err) {
 		m.log.Debug("cannot note HLS segments", "err", err)
 	}
@@ -202,7 +208,7 @@ func (s *store) left(now time.Time) []*segment {
 	if err != nil || now.Sub(st.ModTime()).Abs() > outdated {
 		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 4*maxJournal))
+	b, err := io.ReadAll(io.LimitReader(f, longest))
 	if err != nil {
 		return nil
 	}

@@ -129,7 +129,7 @@ func (m *Muxer) open() *packager {
 	if err := m.prepare(); err != nil {
 		m.failed(err)
 	}
-	if len(m.segments) > 0 {
+	if m.inherited() {
 		m.noteAll()
 		close(m.stocked)
 	}
@@ -172,10 +172,19 @@ func (m *Muxer) prepare() error {
 		return fmt.Errorf("cannot make directory: %w", err)
 	}
 	keep := make(map[string]bool)
+	m.mu.Lock() // another stream may need the room of what is inherited already
 	for _, s := range m.segments {
 		keep[s.name], keep[s.init.name] = true, true
 	}
+	m.mu.Unlock()
 	return m.store.clean(keep)
+}
+
+// inherited tells whether anything is listed before Run has made it.
+func (m *Muxer) inherited() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.segments) > 0
 }
 
 // suspend leaves all files to the next process.
