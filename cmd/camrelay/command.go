@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -55,8 +56,8 @@ func (cmd *command) call(ctx context.Context, c console, args []string) error {
 	var others []string
 	for {
 		if err := fs.Parse(args); err != nil {
-			if err == flag.ErrHelp { //nolint:errorlint // it is returned as it is
-				return err
+			if errors.Is(err, flag.ErrHelp) {
+				return flag.ErrHelp
 			}
 			return errUsage
 		}
