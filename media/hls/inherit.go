@@ -14,7 +14,8 @@ func (m *Muxer) inherit(n numbers) numbers {
 	if !n.used || n.target == 0 {
 		return n
 	}
-	all := m.store.left(time.Now())
+	now := time.Now()
+	all, first := m.store.left(now)
 	if len(all) == 0 {
 		return n
 	}
@@ -33,8 +34,15 @@ func (m *Muxer) inherit(n numbers) numbers {
 		return n
 	}
 	n.sequence, n.discontinuity = last.sequence+1, last.number
-	m.segments, m.first, m.shown = all, all[0].sequence, n.sequence
+	m.segments, m.first, m.shown = all, max(first, all[0].sequence), n.sequence
+	var whole time.Duration
+	for _, s := range m.listed() {
+		whole += s.duration
+	}
 	for _, s := range all {
+		if s.sequence < m.first { // whoever was told of it last may ask for it yet
+			s.left, s.expires = now, now.Add(s.duration+whole)
+		}
 		m.longest = max(m.longest, s.duration)
 		m.mixed = m.mixed || !s.independent
 		m.budget.add(s)
@@ -45,7 +53,7 @@ func (m *Muxer) inherit(n numbers) numbers {
 // adopt takes the file of s, and that of its init segment, over into the
 // budget. It tells false if one is missing or there is no room for it.
 func (m *Muxer) adopt(s *segment, n numbers) bool {
-	if time.Duration(n.target)*time.Second+time.Second/2 <= s.duration || !m.adoptInit(s.init) {
+	if time.Duration(n.target)*time.Second+time.Second/2 <= s.duration {
 		return false
 	}
 	f, err := m.store.open(s.name)
@@ -55,6 +63,10 @@ func (m *Muxer) adopt(s *segment, n numbers) bool {
 	defer f.Close() // it is only looked at
 	st, err := f.Stat()
 	if err != nil || st.Size() < s.size || !m.budget.adopt(m.share, pages(st.Size())) {
+		return false
+	}
+	if !m.adoptInit(s.init) {
+		m.budget.release(m.share, pages(st.Size()))
 		return false
 	}
 	s.owner, s.reserved = m, pages(st.Size())

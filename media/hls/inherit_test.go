@@ -187,7 +187,14 @@ func TestTheJournalStaysShort(t *testing.T) {
 	units := clip.Until(5 * time.Minute)
 	r.feed(units[:1000]...)
 	r.check() // so that lengths are promised
-	r.feed(units[1000:]...)
+	for some := range slices.Chunk(units[1000:], 1000) {
+		r.feed(some...)
+		for _, s := range r.muxer.segments {
+			if s.sequence < r.muxer.first {
+				s.expires = time.Now() // as if it had taken as long as it is
+			}
+		}
+	}
 	st, err := os.Stat(filepath.Join(dir, "gate", journalName))
 	if err != nil || st.Size() > 2*maxJournal {
 		t.Errorf("%v bytes: %v", st.Size(), err)
@@ -199,16 +206,80 @@ func TestTheJournalStaysShort(t *testing.T) {
 	}
 }
 
+// TestNumbersOfGapsAreNotGivenOutAgain kills a packager whose open segment could
+// not be written: its number was shown.
+func TestNumbersOfGapsAreNotGivenOutAgain(t *testing.T) {
+	dir, cfg := t.TempDir(), settings()
+	cfg.Window = time.Minute
+	first, _ := killedRig(t, fragmented, dir, cfg)
+	first.muxer.budget.perStream = 0
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	fed := len(clip.Until(4500 * time.Millisecond))
+	for _, u := range clip.Until(10 * time.Second)[fed:] {
+		first.feed(u)
+		if s := first.muxer.current; s != nil && s.gap && len(s.parts) > 1 && first.muxer.shown <= s.sequence {
+			first.muxer.lowLatency(false)
+			break
+		}
+	}
+	shown := first.muxer.current.sequence
+	r := newRigIn(t, dir, cfg, NewBudget(1<<30, 1<<30), clip.Tracks)
+	r.feed(clip.Until(4500 * time.Millisecond)...)
+	l := r.check()
+	if l.segments[len(l.segments)-1].uri == "" || r.muxer.numbers.sequence <= shown+1 || l.sequence <= shown {
+		t.Errorf("listed from %d on after the gap %d", l.sequence, shown)
+	}
+}
+
+// TestWhatHasJustLeftIsServedOn kills a packager whose playlist slides.
+func TestWhatHasJustLeftIsServedOn(t *testing.T) {
+	dir := t.TempDir()
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := newRigIn(t, dir, settings(), NewBudget(1<<30, 1<<30), clip.Tracks)
+	units := clip.Until(12 * time.Second)
+	r.feed(units[:300]...)
+	before := r.check()
+	r.feed(units[300:]...)
+	last := parseList(t, r.body("/gate/hls.m3u8"))
+	for range 2 { // the second is killed before it has packaged anything
+		again := newRigIn(t, dir, settings(), NewBudget(1<<30, 1<<30), clip.Tracks)
+		l := again.check()
+		if l.sequence != last.sequence || l.sequence <= before.sequence {
+			t.Errorf("listed from %d on, was %d and before that %d", l.sequence, last.sequence, before.sequence)
+		}
+		for _, s := range before.segments {
+			again.body("/gate/" + s.uri)
+		}
+	}
+}
+
+// TestASegmentThatWasTakenAwayStaysAway kills a packager just after another
+// stream has needed room.
+func TestASegmentThatWasTakenAwayStaysAway(t *testing.T) {
+	dir, cfg := t.TempDir(), settings()
+	cfg.Window = time.Minute
+	first, before := killedRig(t, fragmented, dir, cfg)
+	first.muxer.retire(first.muxer.segments[1])
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	fed := len(clip.Until(4500 * time.Millisecond))
+	first.feed(clip.Until(4900 * time.Millisecond)[fed:]...)
+	now := parseLive(t, first.body("/gate/live.m3u8"))
+	r := newRigIn(t, dir, cfg, NewBudget(1<<30, 1<<30), clip.Tracks)
+	if l := r.check(); l.sequence != now.Sequence || now.Sequence != before.Sequence+2 {
+		t.Errorf("listed from %d on, was %d, and %d before that", l.sequence, now.Sequence, before.Sequence)
+	}
+}
+
 func FuzzParseJournal(f *testing.F) {
 	f.Add([]byte(journalHead + "s 0123abcd-7.m4s 0123abcd-init1.mp4 7 1 -di 1700000000000000000\n" +
-		"p 200000000 4711 5 100 1\np 200000000 4711 5 100 0\ne 400000000 0 6\n" +
-		"s 0123abcd-8.m4s 0123abcd-init1.mp4 8 1 - 1700000000400000000\np 200000000 4711 5 100 1\n"))
-	f.Add([]byte(journalHead + "s 0123abcd-1.ts - 3 0 -i 5\np 1 1 0 0 0\n"))
-	f.Add([]byte(journalHead + "p 1 1 0 0 0\ne 5\n"))
+		"p 200000000 4711 5 100 1 6\np 200000000 4711 5 100 0 6\ne 400000000 0 6\n" +
+		"s 0123abcd-8.m4s 0123abcd-init1.mp4 8 1 - 1700000000400000000\np 200000000 4711 5 100 1 6\n"))
+	f.Add([]byte(journalHead + "s 0123abcd-1.ts - 3 0 -i 5\np 1 1 0 0 0 0\n"))
+	f.Add([]byte(journalHead + "p 1 1 0 0 0 0\ne 5\n"))
 	f.Add([]byte("camrelay hls window 2\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, of := range forms() {
-			all := parseJournal(b, of)
+			all, _ := parseJournal(b, of)
 			for i, s := range all {
 				if own, ok := formOf(s.name); !ok || own != of || len(s.parts) == 0 && i == len(all)-1 ||
 					i > 0 && s.sequence != all[i-1].sequence+1 || s.duration < 0 || s.size <= 0 && len(s.parts) > 0 {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,18 +17,19 @@ import (
 // first line that names the format, then for each segment
 //
 //	s NAME INIT SEQUENCE DISCONTINUITIES FLAGS WALL
-//	p DURATION SIZE FRAMES SECOND INDEPENDENT
+//	p DURATION SIZE FRAMES SECOND INDEPENDENT FIRST
 //	e DURATION KEYS FIRST
 //
 // with a line p for each part before that is listed, and e at its end. Times are
 // in nanoseconds, WALL since 1970; FLAGS are d of a discontinuity, i of a key
 // frame at the beginning, and -; INIT is - without one; FIRST is the
-// number of the first segment that is listed then. What precedes a gap is not in
-// it.
+// number of the first segment that is listed then, and those before have files
+// yet. What precedes a gap is not in it.
 const journalHead = "camrelay hls window 1\n"
 
 const (
-	// maxJournal is from which size on the journal is written anew.
+	// maxJournal is how much is appended to the journal before it is written anew,
+	// or as much as was written then, whichever is more.
 	maxJournal = 16 << 10
 	// longest is more than a window of an hour takes.
 	longest = 4 << 20
@@ -44,6 +44,7 @@ const (
 // journal is the file that a Muxer appends to. Run alone uses it.
 type journal struct {
 	file *os.File // nil until it is written, and after an error
+	base int      // bytes when it was written anew
 	size int
 	line []byte // reused
 }
@@ -76,12 +77,12 @@ func appendFields(b []byte, kind byte, fields ...int64) []byte {
 	return append(b, '\n')
 }
 
-func appendPartLine(b []byte, p part) []byte {
+func appendPartLine(b []byte, p part, first uint64) []byte {
 	independent := int64(0)
 	if p.independent {
 		independent = 1
 	}
-	return appendFields(b, 'p', int64(p.duration), p.size, int64(p.frames), int64(p.second), independent)
+	return appendFields(b, 'p', int64(p.duration), p.size, int64(p.frames), int64(p.second), independent, int64(first))
 }
 
 func appendEnd(b []byte, s *segment, first uint64) []byte {
@@ -111,19 +112,22 @@ func (j *journal) close() {
 
 // note appends a part of s that is written and about to be listed.
 func (m *Muxer) note(s *segment, p part) {
+	m.mu.Lock()
+	first := m.first // another stream may have needed room
+	m.mu.Unlock()
 	b := m.journal.line[:0]
 	if !s.noted {
 		s.noted = true
 		b = appendSegment(b, s)
 	}
-	m.journal.line = appendPartLine(b, p)
+	m.journal.line = appendPartLine(b, p, first)
 	m.noted(m.journal.write(m.journal.line))
 }
 
 // noteEnd appends the end of s, which is listed, and writes the journal anew if
 // it has become long or is not there.
 func (m *Muxer) noteEnd(s *segment) {
-	if m.journal.file == nil || m.journal.size > maxJournal || s.gap {
+	if m.journal.file == nil || m.journal.size > m.journal.base+max(m.journal.base, maxJournal) || s.gap {
 		m.noteAll()
 		return
 	}
@@ -134,26 +138,32 @@ func (m *Muxer) noteEnd(s *segment) {
 	m.noted(m.journal.write(b))
 }
 
+// forget removes the journal: nothing is to be inherited until it is written anew.
+func (m *Muxer) forget() {
+	m.journal.close()
+	m.noted(m.store.removeJournal())
+}
+
 // noteAll writes the journal anew.
 func (m *Muxer) noteAll() {
 	m.journal.close()
 	b := append(m.journal.line[:0], journalHead...)
 	m.mu.Lock()
-	for _, s := range m.listed() {
+	for _, s := range m.segments { // also those that have just left the playlist
 		if s.gap {
 			b = append(b[:0], journalHead...)
 			continue
 		}
 		b = appendSegment(b, s)
 		for _, p := range s.parts {
-			b = appendPartLine(b, p)
+			b = appendPartLine(b, p, m.first)
 		}
 		b = appendEnd(b, s, m.first)
 	}
 	m.mu.Unlock()
 	m.journal.line = b
 	f, err := m.store.replaceJournal(b)
-	m.journal.file, m.journal.size = f, len(b)
+	m.journal.file, m.journal.base, m.journal.size = f, len(b), len(b)
 	m.noted(err)
 }
 
@@ -196,35 +206,36 @@ func (s *store) removeJournal() (err error) {
 	return err
 }
 
-// left returns the segments that another process has listed last, oldest first,
-// nil if nobody waits for them any more.
-func (s *store) left(now time.Time) []*segment {
+// left returns the segments that another process had, oldest first, and the
+// number of the first that it has listed last; none if nobody waits for them any
+// more.
+func (s *store) left(now time.Time) (all []*segment, first uint64) {
 	f, err := s.open(s.form.journal())
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	defer f.Close() // it was only read
 	st, err := f.Stat()
 	if err != nil || now.Sub(st.ModTime()).Abs() > outdated {
-		return nil
+		return nil, 0
 	}
 	b, err := io.ReadAll(io.LimitReader(f, longest))
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	return parseJournal(b, s.form)
 }
 
 // parseJournal returns the segments in a journal, each of which follows the one
-// before; those before a line that makes no sense are not among them.
-func parseJournal(b []byte, f form) (all []*segment) {
+// before, and the number of the first that is listed; those before a line that
+// makes no sense are not among them.
+func parseJournal(b []byte, f form) (all []*segment, first uint64) {
 	rest, ok := bytes.CutPrefix(b, []byte(journalHead))
 	if !ok {
-		return nil
+		return nil, 0
 	}
 	inits := make(map[string]*initSegment)
 	var open *segment
-	first := uint64(0)
 	for line := range bytes.Lines(rest) {
 		words := strings.Fields(string(line))
 		if line[len(line)-1] != '\n' || len(words) == 0 {
@@ -240,14 +251,14 @@ func parseJournal(b []byte, f form) (all []*segment) {
 				all = nil
 			}
 			all = append(all, open)
-		case s == nil || words[0] == "p" && !s.parsePart(words[1:]) || words[0] == "e" && !s.parseEnd(words[1:], &first):
+		case s == nil || !s.parseLine(words, &first):
 			all, open = nil, nil
 		}
 	}
 	if n := len(all); n > 0 && len(all[n-1].parts) == 0 {
 		all = all[:n-1] // it was never listed
 	}
-	return slices.DeleteFunc(all, func(s *segment) bool { return s.sequence < first })
+	return all, first
 }
 
 func parseSegment(words []string, f form, inits map[string]*initSegment) *segment {
@@ -279,7 +290,7 @@ func parseSegment(words []string, f form, inits map[string]*initSegment) *segmen
 }
 
 // numbersIn reads numbers from 0 up to a day in nanoseconds.
-func numbersIn(words []string, want int) (n [5]int64, ok bool) {
+func numbersIn(words []string, want int) (n [6]int64, ok bool) {
 	if len(words) != want {
 		return n, false
 	}
@@ -293,11 +304,23 @@ func numbersIn(words []string, want int) (n [5]int64, ok bool) {
 	return n, true
 }
 
-func (s *segment) parsePart(words []string) bool {
-	n, ok := numbersIn(words, 5)
+// parseLine adds what a line about s tells; a line of another kind tells nothing.
+func (s *segment) parseLine(words []string, first *uint64) bool {
+	switch words[0] {
+	case "p":
+		return s.parsePart(words[1:], first)
+	case "e":
+		return s.parseEnd(words[1:], first)
+	}
+	return true
+}
+
+func (s *segment) parsePart(words []string, first *uint64) bool {
+	n, ok := numbersIn(words, 6)
 	if !ok || n[1] == 0 {
 		return false
 	}
+	*first = uint64(n[5])
 	p := part{
 		offset: s.size, duration: time.Duration(n[0]), size: n[1], frames: int(n[2]), second: int(n[3]),
 		independent: n[4] != 0,

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -106,16 +107,17 @@ func (m *Muxer) Run(ctx context.Context) (err error) {
 	p := m.open()
 	err = m.read(ctx, p)
 	ended := errors.Is(err, io.EOF)
-	if !ended && m.outlive() {
+	_, panicked := errors.AsType[*media.PanicError](err)
+	if !ended && !panicked && m.outlive() {
 		m.suspend(p)
 		return nil
 	}
-	p.abandon()
+	worse := m.giveUp(p)
 	if err := m.close(ended); err != nil {
 		m.log.Warn("cannot remove HLS segments", "err", err)
 	}
-	if _, ok := errors.AsType[*media.PanicError](err); ok {
-		return err
+	if panicked || worse != nil {
+		return cmp.Or(worse, err)
 	}
 	if ended {
 		return hub.ErrEnded
@@ -185,6 +187,13 @@ func (m *Muxer) inherited() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.segments) > 0
+}
+
+// giveUp gives up what is pending, whatever state a panic has left it in.
+func (m *Muxer) giveUp(p *packager) (err error) {
+	defer media.Contain(&err)
+	p.abandon()
+	return nil
 }
 
 // suspend leaves all files to the next process.

@@ -17,8 +17,12 @@ func TestPlaylistThroughALongRun(t *testing.T) {
 	clip := mediatest.MakeClip(t, mediatest.H264B)
 	r := newRig(t, settings(), clip.Tracks)
 	began := false
+	seen := make(map[*segment]bool)
 	for i, u := range clip.Until(30 * time.Second) {
 		r.feed(u)
+		for _, s := range r.muxer.segments {
+			seen[s] = true
+		}
 		if began = began || len(r.muxer.segments) > 0; began && i%20 == 0 {
 			r.check()
 		}
@@ -36,13 +40,15 @@ func TestPlaylistThroughALongRun(t *testing.T) {
 			t.Errorf("%s is dated %v off", s.uri, d)
 		}
 	}
-	files, err := os.ReadDir(filepath.Join(r.dir, "gate"))
-	if err != nil {
-		t.Fatal(err)
+	// Old segments are kept for a window more, by the clock, which hardly moves here.
+	for s := range seen {
+		_, err := os.Stat(filepath.Join(r.dir, "gate", s.name))
+		if err != nil && (s.expires.IsZero() || s.expires.After(time.Now())) {
+			t.Errorf("%s went before its time: %v", s.name, err)
+		}
 	}
-	// Old segments are kept for a window more, by the clock, which stands still here.
-	if len(files) < 30 {
-		t.Errorf("%d files: segments went before their time", len(files))
+	if len(seen) < 25 {
+		t.Errorf("%d segments", len(seen))
 	}
 }
 

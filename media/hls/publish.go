@@ -57,7 +57,10 @@ func (m *Muxer) part(s *segment, bufs [][]byte, size int64, p part, last bool) {
 		}
 	}
 	m.remember()
-	if !s.gap && err == nil {
+	switch {
+	case err != nil:
+		m.forget() // a gap is shown, too, but nobody can go on with it
+	case !s.gap:
 		p.offset, p.size = s.size, size
 		m.note(s, p)
 	}
