@@ -58,6 +58,7 @@ func replace(d disk, name string, data []byte) error {
 		return err
 	}
 	if err := d.rename(name+suffix, name); err != nil {
+		_ = d.remove(name + suffix) // as above
 		return err
 	}
 	if err := d.sync(); err != nil {

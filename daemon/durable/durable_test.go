@@ -241,3 +241,18 @@ func TestReplace(t *testing.T) {
 		t.Errorf("left: %v, %v", all, err)
 	}
 }
+
+// TestARenameThatFails leaves nothing of what was written: in the place of the file
+// there is a directory.
+func TestARenameThatFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "f"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(dir, "f", []byte("the new one")); err == nil {
+		t.Error("no error")
+	}
+	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
+		t.Errorf("left: %v, %v", all, err)
+	}
+}
