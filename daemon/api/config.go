@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"camrelay/daemon/auth"
 	"camrelay/daemon/config"
 )
 
@@ -83,12 +84,12 @@ func (s server) configStatus(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, r, http.StatusBadRequest, "timeout is a duration of at most 10m, such as 30s")
 		return
 	}
-	known, hash := r.Header.Get("If-None-Match"), query.Get("wait_hash")
+	known, hash, who := r.Header.Get("If-None-Match"), query.Get("wait_hash"), auth.FromContext(r.Context())
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	for {
 		st, changed := s.configNews()
-		body, tag := encode(st)
+		body, tag := encode(st.shownTo(who))
 		waits := hash == "" && known == tag || hash != "" && (st.Hash != hash || st.State == "applying")
 		if waits && wait > 0 {
 			select {
@@ -113,6 +114,16 @@ func (s server) configNews() (ConfigStatus, <-chan struct{}) {
 	return s.ConfigNews()
 }
 
+// shownTo returns st as somebody may see it, with no list that is null. Files and
+// mistakes name users, all cameras and what they are called by: they are for those
+// who may see all.
+func (st ConfigStatus) shownTo(who auth.Principal) ConfigStatus {
+	if !who.MayViewAll() {
+		st.Reason, st.Files, st.Errors, st.Problems, st.Warnings = "", nil, nil, nil, nil
+	}
+	return st.whole()
+}
+
 // whole returns st with no list that is null.
 func (st ConfigStatus) whole() ConfigStatus {
 	st.Files = append([]ConfigFile{}, st.Files...)
@@ -121,8 +132,9 @@ func (st ConfigStatus) whole() ConfigStatus {
 	return st
 }
 
+// encode returns st as JSON, and the tag of that.
 func encode(st ConfigStatus) (body []byte, tag string) {
-	body, err := json.Marshal(st.whole())
+	body, err := json.Marshal(st)
 	if err != nil {
 		panic("api: internal error: " + err.Error())
 	}

@@ -11,7 +11,7 @@ import (
 
 // LinkRequest asks for a link.
 type LinkRequest struct {
-	Cameras []string `json:"cameras,omitempty"` // none: all that its maker may see
+	Cameras []string `json:"cameras,omitempty"` // left out: all that its maker may see
 	For     string   `json:"for,omitempty"`     // how long it is good: "10m", at most "1h", which is the default
 }
 
@@ -19,7 +19,7 @@ type LinkRequest struct {
 type LinkStatus struct {
 	Page    string            `json:"page"`
 	HLS     map[string]string `json:"hls"` // playlist of each camera that was asked for
-	Cameras []string          `json:"cameras"`
+	Cameras []string          `json:"cameras"` // none: all that its maker may see
 	Expires time.Time         `json:"expires"`
 }
 
@@ -36,6 +36,10 @@ func (s server) linkAdd(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil || good < time.Second || good > auth.MaxLink {
 		problem(w, http.StatusBadRequest, "for is to be 1s to "+auth.MaxLink.String())
+		return
+	}
+	if asked.Cameras != nil && len(asked.Cameras) == 0 { // of a program that has filtered all away
+		problem(w, http.StatusBadRequest, "cameras is empty: name some, or leave it out for all that you may see")
 		return
 	}
 	until := time.Now().Add(good)

@@ -19,6 +19,7 @@ func TestLinksAreMade(t *testing.T) {
 		{"for longer", "operator", `{"for": "61m"}`, 400, "1s to 1h"},
 		{"for no time", "operator", `{"for": "0s"}`, 400, "1s to 1h"},
 		{"for a word", "operator", `{"for": "ever"}`, 400, "1s to 1h"},
+		{"for no camera", "operator", `{"cameras": []}`, 400, "cameras is empty"},
 		{"for a field that there is not", "operator", `{"camera": "gate"}`, 400, "unknown field"},
 	} {
 		code, v := call(t, h, "POST", "/v1/links", row.body, bearer(row.who))

@@ -20,6 +20,7 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
+	"camrelay/daemon/webhook"
 )
 
 // nosource takes every source.
@@ -82,11 +83,24 @@ func newMatrixSite(t *testing.T, pattern string) matrixSite {
 		Pushes: func() []Push { return pushes }, PushControl: &fakePushes{all: pushes},
 		End:       func(one *session.Session, by, reason string, _ time.Duration) bool { return one.Kick(by, reason) },
 		Terminate: func() config.Terminate { return config.Terminate{HoldOff: time.Minute} },
-		Config:    func() ConfigStatus { return ConfigStatus{State: "applied"} },
+		Config:    brokenYard,
+		Hooks: func() map[string]webhook.Status {
+			return map[string]webhook.Status{"on_not_found": {LastError: "refused yard"}}
+		},
 		Plan:      func(PlanRequest) PlanResult { return PlanResult{} },
 		Listeners: func() map[string]string { return nil },
 	})
 	return site
+}
+
+// brokenYard is a configuration in which everything tells that there is a yard.
+func brokenYard() ConfigStatus {
+	mistakes := config.Errors{{File: "user-of-yard.yaml", Key: "cameras.yard", Message: "no yard", Excerpt: "yard: ***"}}
+	return ConfigStatus{
+		State: "rejected", Reason: "yard was warm before", Errors: mistakes, Warnings: mistakes,
+		Files:    []ConfigFile{{Path: "user-of-yard.yaml", Errors: mistakes}},
+		Problems: []string{"the push of yard listens nowhere"},
+	}
 }
 
 // requestFor is the request of a route that is about a camera, and how its

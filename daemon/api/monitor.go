@@ -44,7 +44,8 @@ func (s server) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readyz tells whether a configuration runs and its servers listen.
-func (s server) readyz(w http.ResponseWriter, _ *http.Request) {
+// Why not is told to those who may see all cameras.
+func (s server) readyz(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Status  string   `json:"status"` // ready, not ready
 		Reasons []string `json:"reasons"`
@@ -55,6 +56,9 @@ func (s server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	if len(answer.Reasons) > 0 {
 		answer.Status, code = "not ready", http.StatusServiceUnavailable
+	}
+	if !auth.FromContext(r.Context()).MayViewAll() {
+		answer.Reasons = []string{}
 	}
 	writeJSON(w, code, answer)
 }

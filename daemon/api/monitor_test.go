@@ -47,6 +47,8 @@ func TestMonitor(t *testing.T) {
 	alive, problems = false, []string{"rtsp does not listen as configured"}
 	check(t, nobody, "GET", "/healthz", plainly, 503, "stuck")
 	check(t, nobody, "GET", "/readyz", plainly, 503, "rtsp does not listen")
+	check(t, users, "GET", "/readyz", bearer("operator"), 503, "rtsp does not listen")
+	check(t, users, "GET", "/readyz", bearer("viewer"), 503, `"reasons":[]`)
 }
 
 func remote(r *http.Request) { r.RemoteAddr = "192.0.2.1:5000" }

@@ -123,10 +123,13 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	now, who := time.Now(), auth.FromContext(r.Context())
 	st := Status{
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Goroutines: runtime.NumGoroutine(),
-		Config: s.Config.Config().whole(), Listeners: s.Listeners(),
-		Hooks:   s.Hooks(),
+		Config: s.Config.Config().shownTo(who), Listeners: s.Listeners(),
+		Hooks:   map[string]webhook.Status{},
 		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
+	}
+	if who.MayViewAll() { // what is asked of a hook is about any camera
+		st.Hooks = s.Hooks()
 	}
 	if s.Box != nil {
 		st.Box = s.Box()
