@@ -31,11 +31,13 @@ func newKeeper(t *testing.T) *keeper {
 }
 
 // keep posts a push, and returns the file that the answer names, or the status code.
-func (k *keeper) keep(name string) (file string, code int) {
+func (k *keeper) keep(name string) (file string, code int) { return k.keepOf("gate", name) }
+
+func (k *keeper) keepOf(camera, name string) (file string, code int) {
 	k.t.Helper()
 	var answer struct{ File string }
 	err := k.client.Do(k.t.Context(), http.MethodPost, "/v1/pushes", map[string]any{
-		"name": name, "camera": "gate", "url": "rtmp://127.0.0.1:1/live", "key": "hunter2", "persist": true,
+		"name": name, "camera": camera, "url": "rtmp://127.0.0.1:1/live", "key": "hunter2", "persist": true,
 	}, &answer)
 	if refused, ok := errors.AsType[*api.AnswerError](err); ok {
 		return "", refused.Code
@@ -114,8 +116,62 @@ func TestPeopleWinOverTheMachine(t *testing.T) {
 	}
 	k.write(t, theirs, "")
 	k.await(t, stateApplied, 4)
-	k.write(t, k.opts.ConfigFile, strings.ReplaceAll(quietSite, "gate", "yard")) // its camera is gone
-	if st = k.await(t, statePartial, 5); st.Files[len(st.Files)-1].Result != "skipped" {
-		t.Errorf("files %+v", st.Files)
+	k.write(t, k.opts.ConfigFile, quietSite+"mistake: 1\n") // in what people write: the machine's goes on, too
+	k.await(t, stateRejected, 4)
+	if k.owner("up") != k.file {
+		t.Errorf("it is %s's", k.owner("up"))
+	}
+}
+
+// TestAKeptPushWhoseCameraGoes is left out, and the others that are kept go on. It
+// is used again when the camera returns, and can be removed before.
+func TestAKeptPushWhoseCameraGoes(t *testing.T) {
+	k := newKeeper(t)
+	both := quietSite + "  yard: {url: \"rtsp://127.0.0.1:1/\", keep: ondemand}\n"
+	k.write(t, k.opts.ConfigFile, both)
+	k.start(t)
+	k.await(t, stateApplied, 1)
+	k.keep("up")
+	k.await(t, stateApplied, 2)
+	k.keepOf("yard", "far")
+	k.await(t, stateApplied, 3)
+	k.write(t, k.opts.ConfigFile, quietSite)
+	st := k.await(t, stateApplied, 4)
+	warned := slices.ContainsFunc(st.Warnings, func(w *config.Error) bool {
+		return w.File == k.file && w.Key == "pushes.far.camera" && strings.Contains(w.Message, "yard")
+	})
+	if k.owner("up") != k.file || k.owner("far") != api.ErrNoPush.Error() || !warned {
+		t.Errorf("they are %s's and %s's, warnings %v", k.owner("up"), k.owner("far"), st.Warnings)
+	}
+	k.write(t, k.opts.ConfigFile, both)
+	k.await(t, stateApplied, 5)
+	if got := k.owner("far"); got != k.file {
+		t.Errorf("it is %s's when its camera is back", got)
+	}
+	k.write(t, k.opts.ConfigFile, quietSite)
+	k.await(t, stateApplied, 6)
+	if err := k.remove("far"); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(k.file); err != nil || strings.Contains(string(text), "far") {
+		t.Errorf("the file holds %s, %v", text, err)
+	}
+}
+
+// TestAKeptPushNamesACameraThatLasts: one that the API has added goes when nobody
+// wants it.
+func TestAKeptPushNamesACameraThatLasts(t *testing.T) {
+	k := newKeeper(t)
+	k.start(t)
+	k.await(t, stateApplied, 1)
+	source := map[string]string{"source": "rtsp://127.0.0.1:1/"}
+	if err := k.client.Do(t.Context(), http.MethodPost, "/v3/config/paths/add/guest", source, nil); err != nil {
+		t.Fatal(err)
+	}
+	if file, code := k.keepOf("guest", "up"); code != http.StatusBadRequest {
+		t.Errorf("status %d, %q", code, file)
+	}
+	if _, err := os.Stat(k.file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file: %v", err)
 	}
 }

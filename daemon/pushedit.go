@@ -85,7 +85,13 @@ func (p *pushes) termsOf(m *push) supervise.Terms {
 func (p *pushes) Add(name string, text []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	push, err := p.newcomer(name, text)
+	cameras := maps.Clone(p.cameras)
+	for _, path := range p.relay.Paths() { // of the API, too
+		if _, ok := cameras[path.Name()]; !ok && cameras != nil {
+			cameras[path.Name()] = config.Camera{Audio: config.AudioAuto}
+		}
+	}
+	push, err := p.newcomer(name, text, cameras)
 	if err != nil {
 		return err
 	}
@@ -96,10 +102,11 @@ func (p *pushes) Add(name string, text []byte) error {
 	return nil
 }
 
-// Keep implements api.PushControl.
+// Keep implements api.PushControl. What lasts is of a camera that lasts: one of the
+// files.
 func (p *pushes) Keep(name string, text []byte) (file string, err error) {
 	p.mu.Lock()
-	_, err = p.newcomer(name, text)
+	_, err = p.newcomer(name, text, p.cameras)
 	p.mu.Unlock() // the disk may be slow
 	if err != nil {
 		return "", err
@@ -117,14 +124,8 @@ func (p *pushes) Keep(name string, text []byte) (file string, err error) {
 	return p.machine.path(), err
 }
 
-// newcomer checks a push that is to be added. mu is held.
-func (p *pushes) newcomer(name string, text []byte) (push config.Push, err error) {
-	cameras := maps.Clone(p.cameras)
-	for _, path := range p.relay.Paths() {
-		if _, ok := cameras[path.Name()]; !ok && cameras != nil {
-			cameras[path.Name()] = config.Camera{Audio: config.AudioAuto}
-		}
-	}
+// newcomer checks a push of one of the cameras that is to be added. mu is held.
+func (p *pushes) newcomer(name string, text []byte, cameras map[string]config.Camera) (push config.Push, err error) {
 	if push, err = (&config.Config{Cameras: cameras}).ParsePush(name, text); err != nil {
 		return push, err
 	}

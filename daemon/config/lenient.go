@@ -17,9 +17,10 @@ func (l *loader) lack(place value, message, hint string) {
 func (d *decoder) switchOff(key string) {
 	switch parts := strings.Split(key, "."); parts[0] {
 	case "pushes":
-		p := d.cfg.Pushes[parts[1]]
-		p.Enabled = false
-		d.cfg.Pushes[parts[1]] = p
+		if p, ok := d.cfg.Pushes[parts[1]]; ok {
+			p.Enabled = false
+			d.cfg.Pushes[parts[1]] = p
+		}
 	case "hooks":
 		delete(d.cfg.Hooks, parts[1])
 	case "srt":

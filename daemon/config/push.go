@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -150,6 +151,11 @@ func (d *decoder) targetOf(name string, which func(*Push) *Target) func(change f
 func (d *decoder) checkPushes() {
 	for _, name := range keysOf(d.cfg.Pushes) {
 		p := d.cfg.Pushes[name]
+		if d.orphan(name, p.Camera) {
+			delete(d.cfg.Pushes, name)
+			delete(d.cfg.Files, name)
+			continue
+		}
 		d.known("pushes."+name+".camera", p.Camera)
 		if p.Audio == "" {
 			p.Audio = AudioAuto
@@ -159,6 +165,18 @@ func (d *decoder) checkPushes() {
 			d.cfg.Pushes[name] = p
 		}
 	}
+}
+
+// orphan tells whether a push is the machine's and its camera has left the files.
+// Who took it out did not see the push; the other pushes of the machine go on.
+func (d *decoder) orphan(push, camera string) bool {
+	key := "pushes." + push + ".camera"
+	at, ok := d.at[key]
+	if _, there := d.cfg.Cameras[camera]; !ok || !at.src.machine || there {
+		return false
+	}
+	at.warn(fmt.Sprintf("there is no camera %q any more: the push is left out", shorten(camera)), "")
+	return true
 }
 
 // ParsePush reads one push of the configuration from a JSON object, as it would
