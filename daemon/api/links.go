@@ -18,7 +18,7 @@ type LinkRequest struct {
 // LinkStatus is a link that was made. Its paths are those of the viewers' port.
 type LinkStatus struct {
 	Page    string            `json:"page"`
-	HLS     map[string]string `json:"hls"` // playlist of each camera that was asked for
+	HLS     map[string]string `json:"hls"`     // playlist of each camera that was asked for
 	Cameras []string          `json:"cameras"` // none: all that its maker may see
 	Expires time.Time         `json:"expires"`
 }

@@ -76,6 +76,7 @@ var values = []broken{
 	{"a hexadecimal number", push("rtmp://h/a/b", ", limit: 0x10")},
 	{"a negative limit", push("rtmp://h/a/b", ", limit: -1")},
 	{"a number beyond all bounds", push("rtmp://h/a/b", ", limit: 99999999999999999999999")},
+	{"a number in quotes", push("rtmp://h/a/b", ", limit: \"10\"")},
 	{"a fraction", push("rtmp://h/a/b", ", limit: 1.5")},
 	{"a duration without a unit", top("hls: {segment: 2}")},
 	{"a duration of another world", top("hls: {segment: 2 sec}")},

@@ -160,12 +160,14 @@ func number(dst *int, low, high int) func(value) {
 		raw := ""
 		switch v.node.(type) {
 		case *ast.IntegerNode, *ast.StringNode: // a number beyond 64 bits is a string to the library
-			raw = v.node.GetToken().Value
+			if t := v.node.GetToken(); t.Type != token.DoubleQuoteType && t.Type != token.SingleQuoteType {
+				raw = t.Value
+			}
 		}
 		i, err := strconv.Atoi(raw)
 		switch _, integer := v.node.(*ast.IntegerNode); {
 		case raw == "" || !integer && !digits.MatchString(raw):
-			v.fail("want a whole number, got "+v.describe(), "")
+			v.fail("want a whole number, got "+v.describe(), v.unquoted())
 		case !decimal.MatchString(raw):
 			v.fail("want a plain decimal number", "without leading zeros, underscores or prefixes")
 		case low == high && (err != nil || i != low):
@@ -176,6 +178,14 @@ func number(dst *int, low, high int) func(value) {
 			*dst = i
 		}
 	}
+}
+
+// unquoted is the hint for a number in quotes.
+func (v value) unquoted() string {
+	if s, ok := v.node.(*ast.StringNode); ok && decimal.MatchString(s.Value) {
+		return "without quotes"
+	}
+	return ""
 }
 
 // span takes a duration with its unit.

@@ -132,8 +132,25 @@ func isHash(s string) bool {
 // hashKeys are the keys of a user by which one may log in.
 var hashKeys = []string{"password_hash", "token_hash", "token_hashes", "digest_hash", "digest_hashes"}
 
+// warnShared warns of tokens that several users have: who shows one is let in as the
+// last of them.
+func (d *decoder) warnShared() {
+	owner := make(map[media.Secret]int)
+	for n, u := range d.cfg.Users {
+		for _, sum := range u.TokenHashes {
+			if before, ok := owner[sum]; ok && before != n {
+				key := fmt.Sprintf("users[%d]", n)
+				d.place(key+".token_hash", key+".token_hashes", key).warn(fmt.Sprintf("user %s has the same token: "+
+					"who shows it without a name is %s", d.cfg.Users[before].Name, u.Name), "make one for each")
+			}
+			owner[sum] = n
+		}
+	}
+}
+
 // checkUsers checks what users have to do with one another and with cameras.
 func (d *decoder) checkUsers() {
+	d.warnShared()
 	seen := make(map[string]int)
 	for n, u := range d.cfg.Users {
 		key := fmt.Sprintf("users[%d]", n)
