@@ -47,6 +47,8 @@ type Options struct {
 
 	Manager *systemd.Manager // nil: none
 	Reload  <-chan os.Signal // reads the configuration again, as if the files had changed; may be nil
+
+	hurry time.Duration // of a test, see vigil
 }
 
 // daemon is the running whole. Only the goroutine of Run touches what is not
@@ -107,6 +109,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 		status: api.ConfigStatus{State: stateRejected, RestartRequired: []string{}}, changed: make(chan struct{}),
 		vigil: newVigil(opts.Manager), sockets: systemd.NewSockets(opts.Manager, log),
 	}
+	d.vigil.hurry = opts.hurry
 	d.access.KeepLinks(linkKey(opts.StateDir, log))
 	d.current.Store(&plan{})
 	d.metrics = metrics.New(opts.Version, d.figures)

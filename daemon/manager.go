@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"camrelay/daemon/api"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/supervise"
+	"camrelay/media/hub"
 	"camrelay/systemd"
 )
 
@@ -18,6 +20,7 @@ import (
 const (
 	cameraPatience = time.Minute
 	pushPatience   = 5 * time.Minute
+	loopPatience   = time.Minute
 )
 
 // vigil tells the service manager how the daemon is. It belongs to the goroutine
@@ -25,6 +28,7 @@ const (
 // lock hangs that it takes to see how the cameras, pushes and sessions are.
 type vigil struct {
 	manager *systemd.Manager
+	hurry   time.Duration // patience with everything; 0: each pulse has its own
 	beats   map[string]beat
 	ready   bool   // has been told
 	hung    string // as it was logged last
@@ -39,7 +43,7 @@ type beat struct {
 
 // mark changes while a loop makes progress.
 type mark struct {
-	bytes uint64
+	bytes uint64    // or entries
 	since time.Time // of the state
 }
 
@@ -78,7 +82,7 @@ func (v *vigil) stuck(pulses []pulse, now time.Time) (names []string) {
 			b = beat{p.mark, now}
 		}
 		seen[p.name] = b
-		if now.Sub(b.since) >= p.patience {
+		if now.Sub(b.since) >= cmp.Or(v.hurry, p.patience) {
 			names = append(names, p.name)
 		}
 	}
@@ -92,11 +96,13 @@ func (d *daemon) report(now time.Time) {
 	v := &d.vigil
 	pushes := d.pushes.list()
 	cameras := make([]cameraReport, 0, len(d.applied.paths))
+	var loops []pulse
 	for _, path := range d.relay.Paths() {
 		cameras = append(cameras, reportOf(path))
+		loops = append(loops, loopsPulses(path.Stream())...)
 	}
 	d.sessions.Totals() // takes their lock
-	hung := strings.Join(v.stuck(slices.Concat(camerasPulses(cameras), d.pushes.pulses()), now), ", ")
+	hung := strings.Join(v.stuck(slices.Concat(camerasPulses(cameras), loops, d.pushes.pulses()), now), ", ")
 	d.hangs.Store(hung != "")
 	if hung != v.hung {
 		if v.hung = hung; hung != "" {
@@ -159,6 +165,15 @@ func camerasPulses(cameras []cameraReport) []pulse {
 	all := make([]pulse, len(cameras))
 	for i, c := range cameras {
 		all[i] = pulse{"camera " + c.name, c.phase == supervise.Active, c.mark, cameraPatience}
+	}
+	return all
+}
+
+// loopsPulses returns what those have to show that package a stream or make something
+// of it for others.
+func loopsPulses(s *hub.Stream) (all []pulse) {
+	for _, l := range s.Loops() {
+		all = append(all, pulse{l.Name + " of camera " + s.Name(), l.Behind, mark{bytes: l.At}, loopPatience})
 	}
 	return all
 }

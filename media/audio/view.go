@@ -44,6 +44,7 @@ func StateOf(s *hub.Stream) State {
 
 // view makes one view.
 type view struct {
+	name    string
 	parent  *hub.Stream
 	mode    Mode
 	open    func(channels int) (encoder, error)
@@ -63,10 +64,11 @@ func open(
 	if mode.passes() {
 		return s, func() {}
 	}
-	v := &view{parent: s, mode: mode, open: encoders, without: without}
+	name := fmt.Sprintf("audio %+v", mode)
+	v := &view{name: name, parent: s, mode: mode, open: encoders, without: without}
 	p := v.follow(nil)
 	return hub.View(s, hub.ViewRecipe{
-		Name: fmt.Sprintf("audio %+v", mode), Tracks: p.tracks, About: v, Run: v.run,
+		Name: name, Tracks: p.tracks, About: v, Run: v.run,
 	})
 }
 

@@ -44,9 +44,10 @@ type weaver struct {
 // run passes units on until the view has no readers, or ctx is done or the
 // stream has ended: then nothing is left to begin with anew.
 func (w *weaver) run(ctx context.Context) (ended bool) {
-	units := w.v.parent.Units.Reader("audio", hub.LastStart)
+	units := w.v.parent.Units.Reader(w.v.name, hub.LastStart)
 	defer units.Close()
 	units.Relax()
+	units.Watch()
 	defer w.closing.Wait()
 	defer w.giveUp()
 	var in [64]*media.Unit

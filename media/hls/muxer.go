@@ -232,6 +232,7 @@ func (m *Muxer) units(ctx context.Context, src *source, p *packager) error {
 	units := src.shown.Units.Reader("hls", hub.LastStart)
 	defer units.Close()
 	units.Relax()
+	units.Watch()
 	var in [128]*media.Unit
 	for {
 		n, lost, err := units.Read(ctx, in[:])
@@ -268,6 +269,7 @@ func (m *Muxer) chunks(ctx context.Context, src *source, p *packager) error {
 	chunks := log.Reader("hls", hub.LastStart)
 	defer chunks.Close()
 	chunks.Relax()
+	chunks.Watch()
 	awake.Close()
 	x := &stretch{of: p}
 	p.form = x

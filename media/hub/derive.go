@@ -42,6 +42,7 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 		s.derived[r.Name] = d
 		units := s.Units.Reader(r.Name, LastStart)
 		units.Relax()
+		units.Watch()
 		s.loops.Go(func() {
 			defer close(d.done)
 			defer units.Close()
@@ -101,7 +102,7 @@ func drop[T any](s *Stream, name string, d *derivation[T]) {
 }
 
 // unlist makes the next user of that derivation begin anew. mu is held.
-func (s *Stream) unlist(name string, derivation any) {
+func (s *Stream) unlist(name string, derivation deriving) {
 	if s.derived[name] == derivation {
 		delete(s.derived, name)
 	}

@@ -52,6 +52,7 @@ type Log[T any] struct {
 	epoch     uint64    // counts how often the list was detached
 	readers   int
 	urgent    int
+	watched   []*Reader[T]
 	wanted    chan struct{} // closed by the next Reader; nil unless somebody waits for it
 }
 

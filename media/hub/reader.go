@@ -59,6 +59,7 @@ func (r *Reader[T]) Close() {
 		return
 	}
 	r.closed = true
+	r.unwatch()
 	r.log.readers--
 	if !r.relaxed {
 		r.log.urgent--

@@ -43,8 +43,8 @@ type Stream struct {
 	clocks  map[int]Clock // by track ID
 	changed chan struct{} // closed and replaced when tracks change
 	closed  bool
-	derived map[string]any // name → *derivation[T] or *viewing
-	loops   sync.WaitGroup // of the derivations and views
+	derived map[string]deriving // by name
+	loops   sync.WaitGroup      // of the derivations and views
 }
 
 // NewStream returns an empty stream. name is the path under which viewers ask
@@ -64,7 +64,7 @@ func NewStream(name string) *Stream {
 			func(u *media.Unit) bool { return u.Key }),
 		clocks:  make(map[int]Clock),
 		changed: make(chan struct{}),
-		derived: make(map[string]any),
+		derived: make(map[string]deriving),
 	}
 	// Viewers take sound with the next picture: half the wake-ups for a few
 	// milliseconds.

@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"camrelay/systemd"
+)
+
+// blockPackager makes the loop hang that packages a camera, and no other: where it
+// writes its journal anew lies a pipe that nobody reads, and what is in the way of
+// its next segments makes it do so. release lets it go on.
+func blockPackager(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	segment := regexp.MustCompile(`^([0-9a-f]+)-([0-9]+)\.m4s$`)
+	session, newest := "", 0
+	await(t, "there are segments", func() bool {
+		all, _ := os.ReadDir(dir) // there is none at first
+		for _, e := range all {
+			if m := segment.FindStringSubmatch(e.Name()); m != nil {
+				n, _ := strconv.Atoi(m[2])
+				session, newest = m[1], max(newest, n)
+			}
+		}
+		return newest > 0
+	})
+	pipe := filepath.Join(dir, "hls.window.new")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := newest + 1; n < newest+10; n++ {
+		name := filepath.Join(dir, fmt.Sprintf("%s-%d.m4s", session, n))
+		if f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o600); err == nil { // else it is there
+			f.Close()
+		}
+	}
+	return func() {
+		f, err := os.OpenFile(pipe, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+	}
+}
+
+// TestALoopThatHangsIsNotAlive: while one loop of the whole daemon hangs and all
+// others go on, the service manager is not told that all is well; so it restarts it.
+func TestALoopThatHangsIsNotAlive(t *testing.T) {
+	cam, camStop := demoCamera(t)
+	defer camStop()
+	told := listen(t)
+	s := newSite(t, cam.URL("gate"))
+	manager, err := systemd.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.opts.Manager, s.opts.hurry = manager, 3*time.Second
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	logged := func() string {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(log, nil))) }()
+	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
+	release := blockPackager(t, filepath.Join(s.opts.RuntimeDir, "hls", "gate"))
+	await(t, "the hang is seen", func() bool { return strings.Contains(logged(), `what="hls of camera gate"`) })
+	for len(told) > 0 {
+		<-told
+	}
+	text, err := os.ReadFile(s.opts.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n"...)
+	if err := os.WriteFile(s.opts.ConfigFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	end := time.After(time.Minute)
+	for applied := false; !applied; {
+		select {
+		case got := <-told:
+			if strings.HasPrefix(got, "WATCHDOG=1") {
+				t.Fatal("told that all is well")
+			}
+			applied = strings.HasPrefix(got, "STATUS=1/1 cameras warm, 0/2 pushes up, config #2")
+		case <-end:
+			t.Fatalf("the rest of the daemon does not go on:\n%s", logged())
+		}
+	}
+	release()
+	expect(t, told, "WATCHDOG=1")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
