@@ -136,7 +136,8 @@ cameras:
 // Patience with the pipeline.
 const (
 	warmWithin = 20 * time.Second
-	flowWithin = 12 * time.Second
+	flowWithin = 42 * time.Second // all ways out together: a slow box may need it for one
+	flowLeast  = 5 * time.Second  // each of them
 	looks      = 20 * time.Millisecond
 )
 
@@ -210,7 +211,7 @@ func (r *run) watch(ctx context.Context, what string, play func(ctx context.Cont
 	ctx, cancel := context.WithCancel(ctx)
 	var playing sync.WaitGroup
 	playing.Go(func() { t.end(play(ctx, t.nal)) })
-	res := t.judge(ctx, what)
+	res := r.judge(ctx, t, what)
 	cancel()
 	playing.Wait()
 	return res
@@ -222,9 +223,17 @@ const (
 	enoughKeys   = 2
 )
 
+// judge takes of the patience for all ways out what t needs, at most two thirds.
+func (r *run) judge(ctx context.Context, t *tally, what string) Result {
+	began := time.Now()
+	res := t.judge(ctx, max(flowLeast, (flowWithin-r.waited)*2/3), what)
+	r.waited += time.Since(began)
+	return res
+}
+
 // judge waits until enough has come, and says what it is worth.
-func (t *tally) judge(ctx context.Context, what string) Result {
-	limit := time.NewTimer(flowWithin)
+func (t *tally) judge(ctx context.Context, within time.Duration, what string) Result {
+	limit := time.NewTimer(within)
 	defer limit.Stop()
 	for c := t.count(); c.frames < enoughFrames || c.keys < enoughKeys; c = t.count() {
 		if c.err != nil {
@@ -233,7 +242,8 @@ func (t *tally) judge(ctx context.Context, what string) Result {
 		select {
 		case <-t.arrived:
 		case <-limit.C:
-			return result(Fail, "%s brings %d pictures and %d key frames in %v", what, c.frames, c.keys, flowWithin)
+			return result(Fail, "%s brings %d pictures and %d key frames in %v", what, c.frames, c.keys,
+				within.Round(time.Second))
 		case <-ctx.Done():
 			return result(Fail, "stopped")
 		}
@@ -270,7 +280,7 @@ func checkRTMP(ctx context.Context, r *run) Result {
 	if r.bench == nil {
 		return result(Skip, "there is no camera")
 	}
-	return r.bench.rtmp.judge(ctx, "a push by RTMP")
+	return r.judge(ctx, r.bench.rtmp, "a push by RTMP")
 }
 
 func checkSRT(ctx context.Context, r *run) Result {
@@ -280,5 +290,5 @@ func checkSRT(ctx context.Context, r *run) Result {
 	case v == "":
 		return result(Skip, "this program was built without SRT")
 	}
-	return r.bench.srt.judge(ctx, "a push by SRT")
+	return r.judge(ctx, r.bench.srt, "a push by SRT")
 }

@@ -48,7 +48,7 @@ func TestTally(t *testing.T) {
 			v.seen[p] = v.seen[p].Add(-time.Second)
 		}
 		v.mu.Unlock()
-		return v.judge(t.Context(), "it")
+		return v.judge(t.Context(), time.Minute, "it")
 	}
 	if res := play(false); res.Verdict != OK || res.Values["pictures"] != 60 || res.Values["key_frames"] != 3 {
 		t.Errorf("%+v", res)
@@ -58,7 +58,7 @@ func TestTally(t *testing.T) {
 	}
 	v := newTally(l)
 	v.end(errors.New("connection refused"))
-	res := v.judge(t.Context(), "it")
+	res := v.judge(t.Context(), time.Minute, "it")
 	if res.Verdict != Fail || res.Reason != "it ends after 0 pictures: connection refused" {
 		t.Errorf("%+v", res)
 	}

@@ -86,6 +86,7 @@ type run struct {
 	conf    *config.Config // nil: it is broken, or missing
 	running bool           // a service answers
 	bench   *bench         // nil before the pipeline has begun
+	waited  time.Duration  // for ways out
 	load    load
 }
 
