@@ -23,7 +23,7 @@ silent = out=$$($(1)) && test -z "$$out" || { echo "$$out"; exit 1; }
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test deps deps-test race fuzz bench lint arm64 deb deb-amd64 deb-arm64 package-test boot-test clean
+.PHONY: help run build test deps deps-test race fuzz bench lint arm64 deb deb-amd64 deb-arm64 package-test boot-test arm64-test repro-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -88,6 +88,14 @@ package-test: $(PLAYER) ## install, boot, upgrade and purge the package in a con
 boot-test: $(PLAYER) ## boot a bare Debian for arm64 in an emulator and try the package in it; as root, a quarter of an hour
 	@packaging/install-deps.sh boot-test
 	packaging/test/boot.sh '$(VERSION)'
+
+arm64-test: $(PLAYER) ## try the package for arm64 and its self test in bare Debians 12 and 13, emulated by program; as root
+	@packaging/install-deps.sh arm64-test
+	packaging/test/arm64.sh '$(VERSION)'
+
+repro-test: $(PLAYER) ## build the package for arm64 twice, in other places and with empty caches, and compare the bytes
+	@packaging/install-deps.sh deb
+	packaging/test/repro.sh arm64 '$(VERSION)'
 
 clean: ## remove what was built and fetched
 	rm -rf build $(PLAYER) daemon/web/assets/hls.light.LICENSE.txt

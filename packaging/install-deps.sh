@@ -1,5 +1,5 @@
 #!/bin/bash
-# install-deps.sh build|test|arm64|deb|package-test|boot-test: installs the Debian packages
+# install-deps.sh build|test|arm64|deb|package-test|boot-test|arm64-test: installs the Debian packages
 # that building, testing, cross-building, packing camrelay or testing its package
 # needs and that are missing, and says which.
 # As root or by sudo. No service that comes with them is started.
@@ -13,6 +13,7 @@ test=(ffmpeg srt-tools nginx libnginx-mod-rtmp gstreamer1.0-tools gstreamer1.0-p
 arm64=(gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libsrt-openssl-dev:arm64)
 deb=("${arm64[@]}" g++ libssl-dev debhelper lintian)
 package_test=("${deb[@]}" debootstrap zstd systemd systemd-container)
+arm64_test=("${deb[@]}" debootstrap zstd iproute2 qemu-user-static)
 boot_test=("${deb[@]}" debootstrap zstd e2fsprogs iproute2 kmod cpio qemu-system-arm qemu-user-static ffmpeg)
 
 say() { echo "install-deps: $*" >&2; }
@@ -25,7 +26,8 @@ arm64) want=("${build[@]}" "${arm64[@]}") ;;
 deb) want=("${build[@]}" "${deb[@]}") ;;
 package-test) want=("${build[@]}" "${package_test[@]}") ;;
 boot-test) want=("${build[@]}" "${boot_test[@]}") ;;
-*) die "usage: install-deps.sh build|test|arm64|deb|package-test|boot-test" ;;
+arm64-test) want=("${build[@]}" "${arm64_test[@]}") ;;
+*) die "usage: install-deps.sh build|test|arm64|deb|package-test|boot-test|arm64-test" ;;
 esac
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed and not in PATH; Debian 12 has none: see https://go.dev/dl/"

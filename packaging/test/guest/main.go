@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,13 +32,15 @@ func main() {
 		err = camera(ctx, args[1])
 	case len(args) == 3 && args[0] == "follow":
 		err = follow(ctx, args[1], args[2])
+	case len(args) == 2 && args[0] == "hold":
+		err = hold(ctx, args[1])
 	case len(args) == 2 && args[0] == "obey":
 		err = obey(ctx, args[1])
 	case len(args) == 3 && args[0] == "tell":
 		err = tell(ctx, args[1], args[2])
 	default:
 		err = errors.New("usage: guest camera ADDRESS | guest follow PLAYLIST REPORT | " +
-			"guest obey ADDRESS | guest tell ADDRESS SCRIPT")
+			"guest hold ADDRESS | guest obey ADDRESS | guest tell ADDRESS SCRIPT")
 	}
 	if code, ok := errors.AsType[exitError](err); ok {
 		os.Exit(int(code))
@@ -57,6 +60,24 @@ func camera(ctx context.Context, addr string) error {
 		return err
 	}
 	return srv.Run(ctx)
+}
+
+// hold has an address for itself, for TCP and for UDP.
+func hold(ctx context.Context, addr string) error {
+	var lc net.ListenConfig
+	tcp, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
+	udp, err := lc.ListenPacket(ctx, "udp", addr)
+	if err != nil {
+		return err
+	}
+	defer udp.Close()
+	fmt.Fprintln(os.Stdout, "held")
+	<-ctx.Done()
+	return nil
 }
 
 // pace is how often a player looks for news.
