@@ -42,7 +42,8 @@ func playRTSP(ctx context.Context, address string, got func([]byte)) error {
 		return err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	// Not by a deadline: the next frame sets another.
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	r := &rtspReader{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), url: address, got: got}
 	if err := r.begin(); err != nil {
 		return err
