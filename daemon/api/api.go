@@ -76,6 +76,7 @@ type server struct {
 	Config
 
 	followers chan struct{} // holds one for each client that follows the events
+	watching  chan struct{} // holds one for each of them that may only read
 }
 
 // route is one line of the API's surface.
@@ -142,7 +143,7 @@ func New(cfg Config) http.Handler {
 	if cfg.Hooks == nil {
 		cfg.Hooks = func() map[string]webhook.Status { return map[string]webhook.Status{} }
 	}
-	s := server{cfg, make(chan struct{}, maxFollowers)}
+	s := server{cfg, make(chan struct{}, maxFollowers), make(chan struct{}, maxWatching)}
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
 		r.handler = known(r.pattern, r.handler)

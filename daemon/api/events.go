@@ -18,6 +18,7 @@ import (
 // Bounds of a client that follows the events.
 const (
 	maxFollowers = 32               // at once
+	maxWatching  = 24               // at once of those who may only read
 	heartbeat    = 15 * time.Second // so that proxies and clients see that it stands
 	sendTimeout  = 10 * time.Second // of one write; a slower client is let go
 	sendAtOnce   = 64               // events
@@ -33,18 +34,18 @@ const all = "0"
 // daemon was started anew since the client's last event.
 // Specification: HTML Living Standard, 9.2 Server-sent events.
 func (s server) events(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.followers <- struct{}{}:
-		defer func() { <-s.followers }()
-	default:
+	who := auth.FromContext(r.Context())
+	leave, ok := s.admitFollower(who)
+	if !ok {
 		w.Header().Set("Retry-After", "10")
 		problem(w, http.StatusServiceUnavailable, "too many clients follow the events")
 		return
 	}
+	defer leave()
 	query := r.URL.Query()
 	f := follower{w: w, out: http.NewResponseController(w), path: query.Get("path")}
 	f.enter = func() (auth.Principal, error) { return s.enter(r) }
-	f.who = auth.FromContext(r.Context())
+	f.who = who
 	if types := query.Get("type"); types != "" {
 		f.types = strings.Split(types, ",")
 	}
@@ -57,6 +58,30 @@ func (s server) events(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	// Whatever ends it, the client is gone or is let go.
 	_ = f.follow(r.Context(), cursor, id != "" && id != all && !s.Events.Knows(id))
+}
+
+// admitFollower takes a place until leave is called, if there is one. Viewers, who may
+// be many, leave some to those who run the box.
+func (s server) admitFollower(who auth.Principal) (leave func(), ok bool) {
+	places := []chan struct{}{s.followers}
+	if !who.May(auth.Operate) {
+		places = append(places, s.watching)
+	}
+	for i, place := range places {
+		select {
+		case place <- struct{}{}:
+		default:
+			for _, taken := range places[:i] {
+				<-taken
+			}
+			return nil, false
+		}
+	}
+	return func() {
+		for _, taken := range places {
+			<-taken
+		}
+	}, true
 }
 
 // follower is one client.

@@ -175,6 +175,29 @@ func TestAFollowerThatDoesNotReadIsLetGo(t *testing.T) {
 	})
 }
 
+// TestViewersLeaveRoomForOperators: they may be many, and each may ask often.
+func TestViewersLeaveRoomForOperators(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFollowed(t, staff())
+		for range maxWatching {
+			f.read(f.ask("", "viewer"))
+		}
+		for range 2 { // a place that was refused is free
+			if h := f.read(f.ask("", "viewer")); h.code != http.StatusServiceUnavailable {
+				t.Errorf("status %d for one viewer more", h.code)
+			}
+		}
+		for range maxFollowers - maxWatching {
+			if h := f.read(f.ask("", "operator")); h.code != http.StatusOK {
+				t.Errorf("status %d for an operator", h.code)
+			}
+		}
+		if h := f.read(f.ask("", "operator")); h.code != http.StatusServiceUnavailable {
+			t.Errorf("status %d while all places are taken", h.code)
+		}
+	})
+}
+
 // TestUnwantedEventsDoNotSilenceTheHeartbeat: there is always something, but
 // nothing for this client.
 func TestUnwantedEventsDoNotSilenceTheHeartbeat(t *testing.T) {
