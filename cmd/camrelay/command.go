@@ -67,11 +67,17 @@ func (cmd *command) call(ctx context.Context, c console, args []string) error {
 		others, args = append(others, fs.Arg(0)), fs.Args()[1:]
 	}
 	least, most := cmd.bounds()
-	if len(others) < least || len(others) > most {
-		fs.Usage()
-		return errUsage
+	switch {
+	case len(others) < least:
+		fmt.Fprintf(c.err, "camrelay: %s is missing\n", strings.Fields(cmd.args)[len(others)])
+	case len(others) > most:
+		// They are not said again: one may be a password.
+		fmt.Fprintf(c.err, "camrelay: camrelay %s takes %d arguments besides flags, not %d\n", cmd.name, most, len(others))
+	default:
+		return run(ctx, c, others)
 	}
-	return run(ctx, c, others)
+	fs.Usage()
+	return errUsage
 }
 
 // bounds returns how many arguments besides flags the command takes.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"camrelay/daemon/api"
+	"camrelay/daemon/config"
 )
 
 // version is stamped by the linker.
@@ -69,12 +70,28 @@ func dispatch(ctx context.Context, c console, args []string) int {
 	case cmd != nil:
 		return exitCode(c, cmd.call(ctx, c, rest))
 	case len(group) > 0:
+		if len(args) > 1 {
+			unknownCommand(c.err, args[0]+" "+args[1], group)
+		}
 		usage(c.err, group)
 		return exitUsage
 	}
-	fmt.Fprintf(c.err, "camrelay: unknown command %q\n", args[0])
+	unknownCommand(c.err, args[0], commands())
 	usage(c.err, commands())
 	return exitUsage
+}
+
+// unknownCommand says that there is no such command, and which may be meant.
+func unknownCommand(w io.Writer, name string, all []command) {
+	known := make([]string, len(all))
+	for i, cmd := range all {
+		known[i] = cmd.name
+	}
+	text := fmt.Sprintf("camrelay: unknown command %q", name)
+	if hint := config.DidYouMean(name, known); strings.HasPrefix(hint, "did") {
+		text += ", " + hint
+	}
+	fmt.Fprintln(w, text)
 }
 
 // help answers "camrelay help" and "camrelay help COMMAND".

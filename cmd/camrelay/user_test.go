@@ -239,7 +239,9 @@ func TestUserAdd(t *testing.T) {
 		{"a role that there is not", "", in("eve", "--role", "root"), auth.Credentials{}, exitUsage},
 		{"a name that leads away", "", in("../eve"), auth.Credentials{}, exitUsage},
 		{"no name", "", in(), auth.Credentials{}, exitUsage},
-		{"cameras that are no names", "", in("eve", "--cameras", "a\"]\nversion: 2"), auth.Credentials{}, exitInvalid},
+		{"cameras that are no names", "", in("eve", "--cameras", "a\"]\nversion: 2"), auth.Credentials{}, exitUsage},
+		{"an empty camera", "", in("eve", "--cameras", "gate,"), auth.Credentials{}, exitUsage},
+		{"an admin of one camera", "", in("eve", "--role", "admin", "--cameras", "gate"), auth.Credentials{}, exitUsage},
 	} {
 		code, out, complaints := commandLine(t, strings.NewReader(row.typed), row.args...)
 		if code != row.code || code != exitOK && out != "" {

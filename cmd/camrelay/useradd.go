@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -41,8 +42,8 @@ func setupUserAdd(fs *flag.FlagSet) runner {
 // reads by itself, and prints the password or token.
 func (u *userAdd) run(ctx context.Context, c console, args []string) error {
 	u.console, u.name = c, args[0]
-	if u.token && u.choose || !userName.MatchString(u.name) || !isRole(u.role) {
-		fmt.Fprintln(c.err, "usage: camrelay user add NAME [FLAGS], where NAME has 1 to 64 of letters, digits, _, ., @ and -")
+	if wrong := u.wrong(); wrong != "" {
+		fmt.Fprintln(c.err, "camrelay:", wrong)
 		return errUsage
 	}
 	if err := u.make(ctx); err != nil {
@@ -59,8 +60,37 @@ func (u *userAdd) run(ctx context.Context, c console, args []string) error {
 	return nil
 }
 
-// userName is the form of names of users.
-var userName = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+// wrong returns what is wrong with the command line, empty if nothing is.
+func (u *userAdd) wrong() string {
+	switch {
+	case !userName.MatchString(u.name):
+		return "the NAME of a user has 1 to 64 of letters, digits, _, ., @ and -"
+	case !isRole(u.role):
+		return "-role is viewer, operator or admin"
+	case u.token && u.choose:
+		return "-token makes a token and -choose reads a password: give one of them"
+	case u.role == string(config.RoleAdmin) && u.cameras != "":
+		return "an admin sees all cameras: leave -cameras out, or give another -role"
+	case u.cameras != "" && slices.ContainsFunc(u.names(), func(s string) bool { return !cameraName.MatchString(s) }):
+		return "-cameras is names of cameras with commas between: a-z, 0-9, _ and -"
+	}
+	return ""
+}
+
+// userName is the form of names of users, cameraName that of paths.
+var (
+	userName   = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+	cameraName = regexp.MustCompile(`^[a-z0-9_/-]{1,64}$`)
+)
+
+// names are the cameras that the user may see.
+func (u *userAdd) names() []string {
+	all := strings.Split(u.cameras, ",")
+	for i, name := range all {
+		all[i] = strings.TrimSpace(name)
+	}
+	return all
+}
 
 func isRole(s string) bool {
 	switch config.Role(s) {
@@ -98,7 +128,7 @@ func (u *userAdd) text() string {
 	fmt.Fprintf(&b, "# Made by \"camrelay user add\". Removing the file removes the user.\nusers:\n")
 	fmt.Fprintf(&b, "  - name: \"%s\"\n    role: %s\n%s", u.name, u.role, u.hashes)
 	if u.cameras != "" {
-		fmt.Fprintf(&b, "    cameras: [\"%s\"]\n", strings.Join(strings.Split(u.cameras, ","), `", "`))
+		fmt.Fprintf(&b, "    cameras: [\"%s\"]\n", strings.Join(u.names(), `", "`))
 	}
 	return b.String()
 }
@@ -117,10 +147,13 @@ func (u *userAdd) save() (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if r := set.Load(opts); r.Config == nil || len(r.LeftOut) > 0 {
+	r := set.Load(opts)
+	if r.Config == nil || len(r.LeftOut) > 0 {
 		fmt.Fprint(u.err, config.Format(r.Errors, false))
 		return "", errInvalid
 	}
+	theirs := slices.DeleteFunc(r.Config.Warnings, func(w *config.Error) bool { return w.File != file })
+	fmt.Fprint(u.err, config.FormatWarnings(theirs, false)) // a camera that there is not
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", err
 	}
