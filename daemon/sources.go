@@ -55,7 +55,11 @@ var (
 	errSource = errors.New("the source is no rtsp or rtsps URL with a host")
 	errName   = errors.New("bad name: want parts of 1 to 64 of a-z, 0-9, _ and -, separated by slashes")
 	errClosed = errors.New("the daemon stops")
+	errMany   = fmt.Errorf("there are %d paths that were added already", maxSources)
 )
+
+// maxSources bounds the paths at one time: a hook may answer whatever strangers ask for.
+const maxSources = 256
 
 // maxSourceName is the length of the longest name of a source.
 const maxSourceName = 128
@@ -79,6 +83,8 @@ func (s *sources) Add(_ context.Context, name string, source relay.Source) error
 		return errClosed
 	case s.config[name], s.relay.Path(name) != nil:
 		return errTaken
+	case len(s.all) >= maxSources:
+		return errMany
 	}
 	s.last++
 	s.all[name] = sourceSpec{cameraSpec{spec}, s.last}

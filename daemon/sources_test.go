@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -51,6 +52,24 @@ func TestAPathIsAddedOnce(t *testing.T) {
 	}
 	if got := <-r.removed; got != "yard/left" {
 		t.Errorf("removed %s", got)
+	}
+}
+
+// TestSourcesAreBounded: one that goes makes room for another.
+func TestSourcesAreBounded(t *testing.T) {
+	r := newSourceRig(t, time.Hour)
+	for n := range maxSources {
+		if err := r.Add(t.Context(), fmt.Sprint("a", n), relay.Source{URL: nowhere}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Add(t.Context(), "b", relay.Source{URL: nowhere}); !errors.Is(err, errMany) || r.relay.Path("b") != nil {
+		t.Errorf("one more: %v", err)
+	}
+	r.Remove("a0")
+	<-r.removed
+	if err := r.Add(t.Context(), "b", relay.Source{URL: nowhere}); err != nil {
+		t.Errorf("in the place of another: %v", err)
 	}
 }
 
