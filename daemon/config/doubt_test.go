@@ -35,6 +35,19 @@ func TestDoubts(t *testing.T) {
 				"  b: {camera: gate, url: rtmp://h/a, key: two}\n", "",
 		},
 		{
+			"a secret of the environment", oneCamera + "  yard: {url: rtsp://d/, password: \"${PASSWORD}\"}\n",
+			"camrelay.yaml:5:36: cameras.yard.password: is taken as it stands, it looks like a place for a secret " +
+				"(only ${cred:name} is looked up)",
+		},
+		{
+			"a template that nobody has filled in", oneCamera + "  yard: {url: rtsp://d/, password: \"{{ yard_word }}\"}\n",
+			"camrelay.yaml:5:36: cameras.yard.password: is taken as it stands",
+		},
+		{
+			"passwords with such characters in them", oneCamera + "  yard: {url: rtsp://d/, password: \"a${b}\"}\n" +
+				"  lane: {url: rtsp://e/, password: \"{{\"}\n", "",
+		},
+		{
 			"a budget larger than the memory", oneCamera + "hls: {budget: 1GiB}\n",
 			"camrelay.yaml:5:15: hls.budget: 1024 MiB are more than the 512 MiB of the memory that they lie in",
 		},

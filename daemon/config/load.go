@@ -182,6 +182,9 @@ type secretRef struct {
 
 var reference = regexp.MustCompile(`^\$\{cred:([A-Za-z0-9_][A-Za-z0-9_.-]*)\}$`)
 
+// placeholder is what other programs fill in: ${NAME} of shells, {{ name }} of templates.
+var placeholder = regexp.MustCompile(`^(\$\{[^{}]+\}|\{\{.+\}\})$`)
+
 // secret takes a secret of low to high bytes, or a reference to a credential.
 func (d *decoder) secret(low, high int, set func(media.Secret)) func(value) {
 	return func(v value) {
@@ -199,6 +202,8 @@ func (d *decoder) secret(low, high int, set func(media.Secret)) func(value) {
 		} else if strings.Contains(s, "${cred:") {
 			v.fail("not a reference to a credential", "want ${cred:name} and nothing else")
 			return
+		} else if placeholder.MatchString(s) {
+			v.warn("is taken as it stands, it looks like a place for a secret", "only ${cred:name} is looked up")
 		}
 		d.secrets = append(d.secrets, ref)
 	}
