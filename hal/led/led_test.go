@@ -73,6 +73,22 @@ func (l *tape) Light(on bool) error {
 	return nil
 }
 
+// show shows patterns on a tape until end is called.
+func show(t *testing.T) (l *tape, next chan<- Pattern, end func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	patterns, done := make(chan Pattern), make(chan struct{})
+	l = &tape{begin: time.Now()}
+	go func() {
+		defer close(done)
+		Show(ctx, l, patterns, func(err error) { t.Error(err) })
+	}()
+	return l, patterns, func() {
+		stop()
+		<-done
+	}
+}
+
 func TestPatterns(t *testing.T) {
 	for p, want := range map[Pattern]string{
 		Booting:  "0:true 125:false 250:true 375:false",
@@ -87,18 +103,11 @@ func TestPatterns(t *testing.T) {
 	} {
 		t.Run(string(p), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, stop := context.WithCancel(t.Context())
-				next, done := make(chan Pattern), make(chan struct{})
-				l := &tape{begin: time.Now()}
-				go func() {
-					defer close(done)
-					Show(ctx, l, next, func(err error) { t.Error(err) })
-				}()
+				l, next, end := show(t)
 				next <- p
 				time.Sleep(10 * time.Second)
 				synctest.Wait()
-				stop()
-				<-done
+				end()
 				n := len(strings.Fields(want))
 				if got := strings.Join(l.lines[:min(n, len(l.lines))], " "); got != want {
 					t.Errorf("%s, want %s", got, want)
@@ -113,21 +122,14 @@ func TestPatterns(t *testing.T) {
 
 func TestAPatternEndsAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		next, done := make(chan Pattern), make(chan struct{})
-		l := &tape{begin: time.Now()}
-		go func() {
-			defer close(done)
-			Show(ctx, l, next, func(err error) { t.Error(err) })
-		}()
+		l, next, end := show(t)
 		next <- Setup
 		time.Sleep(300 * time.Millisecond)
 		next <- Well
 		time.Sleep(10 * time.Second)
 		next <- Dark
 		time.Sleep(10 * time.Second)
-		stop()
-		<-done
+		end()
 		if got := strings.Join(l.lines, " "); got != "0:true 10300:false" {
 			t.Errorf("%s", got)
 		}
