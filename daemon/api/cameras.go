@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"camrelay/daemon/auth"
 	"camrelay/daemon/relay"
 )
 
@@ -92,12 +91,8 @@ func demandEntries(claims []relay.Claim) []DemandEntry {
 
 // camerasList lists the cameras by name.
 func (s server) camerasList(w http.ResponseWriter, r *http.Request) {
-	all, now, who := []CameraStatus{}, time.Now(), auth.FromContext(r.Context())
-	for _, p := range s.Relay.Paths() {
-		if who.MayView(p.Name()) {
-			all = append(all, s.cameraStatus(p, now))
-		}
-	}
+	now := time.Now()
+	all := itemsOf(s.paths(r), func(p *relay.Path) CameraStatus { return s.cameraStatus(p, now) })
 	page, err := listOf(all, r.URL.Query())
 	if err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
@@ -109,8 +104,8 @@ func (s server) camerasList(w http.ResponseWriter, r *http.Request) {
 // camera finds the camera that the URL names and hands it to do.
 func (s server) camera(do func(http.ResponseWriter, *http.Request, *relay.Path)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p := s.Relay.Path(r.PathValue("name"))
-		if p == nil || !auth.FromContext(r.Context()).MayView(p.Name()) {
+		p := s.path(r)
+		if p == nil {
 			problem(w, http.StatusNotFound, "no such camera")
 			return
 		}

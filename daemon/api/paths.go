@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,19 +75,38 @@ type v3Ref struct {
 	ID   string `json:"id"`
 }
 
-func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
-	items, who := []v3Path{}, auth.FromContext(r.Context())
-	for _, p := range s.Relay.Paths() {
-		if who.MayView(p.Name()) {
-			items = append(items, s.v3Path(p))
-		}
+// paths are those that the one who asks may see.
+func (s server) paths(r *http.Request) []*relay.Path {
+	who := auth.FromContext(r.Context())
+	return slices.DeleteFunc(s.Relay.Paths(), func(p *relay.Path) bool { return !who.MayView(p.Name()) })
+}
+
+// path is the one that the URL names; nil if there is none, or none for the one who
+// asks: the two cannot be told apart.
+func (s server) path(r *http.Request) *relay.Path {
+	p := s.Relay.Path(r.PathValue("name"))
+	if p == nil || !auth.FromContext(r.Context()).MayView(p.Name()) {
+		return nil
 	}
-	v3Page(w, r, items)
+	return p
+}
+
+// itemsOf returns the item of each path.
+func itemsOf[T any](paths []*relay.Path, item func(*relay.Path) T) []T {
+	all := make([]T, len(paths))
+	for i, p := range paths {
+		all[i] = item(p)
+	}
+	return all
+}
+
+func (s server) pathsList(w http.ResponseWriter, r *http.Request) {
+	v3Page(w, r, itemsOf(s.paths(r), s.v3Path))
 }
 
 func (s server) pathsGet(w http.ResponseWriter, r *http.Request) {
-	p := s.Relay.Path(r.PathValue("name"))
-	if p == nil || !auth.FromContext(r.Context()).MayView(p.Name()) {
+	p := s.path(r)
+	if p == nil {
 		v3Error(w, http.StatusNotFound, "path not found")
 		return
 	}

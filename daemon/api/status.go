@@ -125,7 +125,8 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 		Version: s.Version, Uptime: now.Sub(s.Started).Seconds(), Goroutines: runtime.NumGoroutine(),
 		Config: s.Config.Config().shownTo(who), Listeners: s.Listeners(),
 		Hooks:   map[string]webhook.Status{},
-		Cameras: []CameraStatus{}, Pushes: s.pushStatuses(who), Viewers: []ViewerStatus{},
+		Cameras: itemsOf(s.paths(r), func(p *relay.Path) CameraStatus { return s.cameraStatus(p, now) }),
+		Pushes:  s.pushStatuses(who), Viewers: []ViewerStatus{},
 		Keepalive: s.keepaliveStatus(),
 	}
 	if who.MayViewAll() { // what is asked of a hook is about any camera
@@ -133,11 +134,6 @@ func (s server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.Box != nil {
 		st.Box = s.Box()
-	}
-	for _, p := range s.Relay.Paths() {
-		if who.MayView(p.Name()) {
-			st.Cameras = append(st.Cameras, s.cameraStatus(p, now))
-		}
 	}
 	for _, v := range s.Sessions.List() {
 		if v.Kind == session.Viewer && who.MayView(v.Path) {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"camrelay/daemon/auth"
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
@@ -30,16 +29,16 @@ type v3Muxer struct {
 	BytesSent     uint64    `json:"bytesSent"`
 }
 
-// v3Muxers are the streams that are packaged and that the principal may see.
-func (s server) v3Muxers(who auth.Principal) []v3Muxer {
+// v3Muxers are the streams that are packaged and that the one who asks may see.
+func (s server) v3Muxers(r *http.Request) []v3Muxer {
 	all := []v3Muxer{}
 	if s.HLS == nil {
 		return all
 	}
 	now := time.Now()
-	for _, p := range s.Relay.Paths() {
+	for _, p := range s.paths(r) {
 		st := p.State()
-		if !who.MayView(p.Name()) || st.Phase != supervise.Active || s.HLS(p.Name()) == nil {
+		if st.Phase != supervise.Active || s.HLS(p.Name()) == nil {
 			continue
 		}
 		m := v3Muxer{Path: p.Name(), Created: st.Since.Round(0), LastRequest: st.Since.Round(0)}
@@ -60,11 +59,11 @@ func (s server) v3Muxers(who auth.Principal) []v3Muxer {
 }
 
 func (s server) muxersList(w http.ResponseWriter, r *http.Request) {
-	v3Page(w, r, s.v3Muxers(auth.FromContext(r.Context())))
+	v3Page(w, r, s.v3Muxers(r))
 }
 
 func (s server) muxersGet(w http.ResponseWriter, r *http.Request) {
-	all := s.v3Muxers(auth.FromContext(r.Context()))
+	all := s.v3Muxers(r)
 	i := slices.IndexFunc(all, func(m v3Muxer) bool { return m.Path == r.PathValue("name") })
 	if i < 0 {
 		v3Error(w, http.StatusNotFound, "muxer not found")
@@ -137,18 +136,12 @@ func (s server) v3Conf(p *relay.Path) v3Conf {
 }
 
 func (s server) confsList(w http.ResponseWriter, r *http.Request) {
-	all, who := []v3Conf{}, auth.FromContext(r.Context())
-	for _, p := range s.Relay.Paths() {
-		if who.MayView(p.Name()) {
-			all = append(all, s.v3Conf(p))
-		}
-	}
-	v3Page(w, r, all)
+	v3Page(w, r, itemsOf(s.paths(r), s.v3Conf))
 }
 
 func (s server) confsGet(w http.ResponseWriter, r *http.Request) {
-	p := s.Relay.Path(r.PathValue("name"))
-	if p == nil || !auth.FromContext(r.Context()).MayView(p.Name()) {
+	p := s.path(r)
+	if p == nil {
 		v3Error(w, http.StatusNotFound, "path configuration not found")
 		return
 	}
