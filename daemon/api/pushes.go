@@ -194,8 +194,10 @@ func (s server) pushRemove(w http.ResponseWriter, r *http.Request) {
 	switch err := s.PushControl.Remove(r.PathValue("name"), actor(r)); {
 	case errors.As(err, &owned):
 		problem(w, http.StatusConflict, err.Error())
-	case err != nil:
+	case errors.Is(err, ErrNoPush):
 		problem(w, http.StatusNotFound, err.Error())
+	case err != nil: // it is there still: the disk is full, say
+		problem(w, http.StatusServiceUnavailable, err.Error())
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}

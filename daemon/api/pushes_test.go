@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -44,8 +45,11 @@ func (f *fakePushes) Keep(name string, text []byte) (string, error) {
 }
 
 func (f *fakePushes) Remove(name, _ string) error {
-	if name == "up" {
+	switch name {
+	case "up":
 		return &OwnedError{"conf.d/site.yaml"}
+	case "kept":
+		return errors.New("cannot write api.yaml: no space left on device")
 	}
 	for i, p := range f.all {
 		if p.Name == name {
@@ -108,6 +112,7 @@ func TestPushesAreAddedAndRemoved(t *testing.T) {
 		{"a push that there is", "POST", "/v1/pushes", strings.Replace(good, "extra", "up", 1), 409, "of this name"},
 		{"a file's is not removed", "DELETE", "/v1/pushes/up", "", 409, "conf.d/site.yaml"},
 		{"it is removed", "DELETE", "/v1/pushes/extra", "", 204, ""},
+		{"it cannot be removed", "DELETE", "/v1/pushes/kept", "", 503, "no space left"},
 		{"it is gone", "DELETE", "/v1/pushes/extra", "", 404, "no such push"},
 		{"what runs is not resumed", "POST", "/v1/pushes/up/resume", "", 409, "runs already"},
 		{"it is paused", "POST", "/v1/pushes/up/pause", "", 200, `"comment":"rests for -1ns"`},
