@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,10 +18,11 @@ import (
 	"camrelay/systemd"
 )
 
-// blockPackager makes the loop hang that packages a camera, and no other: where it
-// writes its journal anew lies a pipe that nobody reads, and what is in the way of
-// its next segments makes it do so. release lets it go on.
-func blockPackager(t *testing.T, dir string) (release func()) {
+// blockPackager makes the loop hang that packages a camera, and no other: what is in
+// the way of its next segments makes it write its journal anew, and there lies a pipe
+// that nobody reads, once again is called while the segment is not written. release
+// lets it go on.
+func blockPackager(t *testing.T, dir string) (again, release func()) {
 	t.Helper()
 	segment := regexp.MustCompile(`^([0-9a-f]+)-([0-9]+)\.m4s$`)
 	session, newest := "", 0
@@ -35,16 +37,18 @@ func blockPackager(t *testing.T, dir string) (release func()) {
 		return newest > 0
 	})
 	pipe := filepath.Join(dir, "hls.window.new")
-	if err := unix.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for n := newest + 1; n < newest+10; n++ {
 		name := filepath.Join(dir, fmt.Sprintf("%s-%d.m4s", session, n))
 		if f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o600); err == nil { // else it is there
 			f.Close()
 		}
 	}
-	return func() {
+	again = func() {
+		if err := unix.Mkfifo(pipe, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
+			t.Fatal(err)
+		}
+	}
+	return again, func() {
 		f, err := os.OpenFile(pipe, os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -81,8 +85,11 @@ func TestALoopThatHangsIsNotAlive(t *testing.T) {
 	}
 	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(log, nil))) }()
 	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
-	release := blockPackager(t, filepath.Join(s.opts.RuntimeDir, "hls", "gate"))
-	await(t, "the hang is seen", func() bool { return strings.Contains(logged(), `what="hls of camera gate"`) })
+	block, release := blockPackager(t, filepath.Join(s.opts.RuntimeDir, "hls", "gate"))
+	await(t, "the hang is seen", func() bool {
+		block()
+		return strings.Contains(logged(), `what="hls of camera gate"`)
+	})
 	for len(told) > 0 {
 		<-told
 	}

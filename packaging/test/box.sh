@@ -148,15 +148,15 @@ box 'pid=$(prop MainPID); kill -9 $pid; await 120 runs $pid'
 ok $? "kill -9: it runs again, $(box 'prop NRestarts') restarts"
 plays_on
 ok $? "the player goes on: $(cat "$work/report")"
-# Where the packager of the camera writes its journal anew lies a pipe that nobody
-# reads, and what is in the way of its next segments makes it do so.
+# What is in the way of its next segments makes the packager of the camera write its
+# journal anew, and there lies a pipe that nobody reads.
 pid=$(box 'prop MainPID')
 box "pid=$pid"'
-cd /run/camrelay/hls/gate && mkfifo hls.window.new
+cd /run/camrelay/hls/gate
 newest=$(printf "%s\n" *-*.m4s | sort -V | tail -1) last=${newest#*-}
 for i in $(seq 10); do (set -C; : >"${newest%-*}-$((${last%.m4s} + i)).m4s"); done 2>/dev/null
-hung() { grep -lE "wait_for_partner|fifo_open" /proc/$pid/task/*/wchan; }
-await 120 hung && rm hls.window.new && status "1/1 cameras warm, config #4"'
+hung() { mkfifo -m 666 hls.window.new; grep -lE "wait_for_partner|fifo_open" /proc/$pid/task/*/wchan; }
+await 60 hung && rm hls.window.new && status "1/1 cameras warm, config #4"'
 ok $? "one loop hangs, that which packages the camera: $(box 'prop StatusText')"
 got=$(decoded -rtsp_transport tcp -i rtsp://127.0.0.1:8554/gate)
 enough "$got" && [ "$(box 'prop MainPID')" = "$pid" ]

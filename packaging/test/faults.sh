@@ -75,9 +75,9 @@ if [ "${1-}" = faults ]; then
 	mount -o remount,ro /run/camrelay
 	finds "a tmpfs that cannot be written to" tmpfs '/run/camrelay cannot be written to' "${quick[@]}"
 	umount /run/camrelay
-	mount -o remount,size=3m /dev/shm
-	finds "no room for the test itself" tmpfs 'cannot write to|no space left' "${quick[@]}"
-	mount -o remount,size=50% /dev/shm
+	mv /etc/camrelay/camrelay.yaml /root/
+	finds "no configuration" config 'camrelay.yaml error cannot read the file: no such file' "${quick[@]}"
+	mv /root/camrelay.yaml /etc/camrelay/
 	finds "too few files" limits 'only 200 files may be open' bash -c 'ulimit -Sn 200 -Hn 200; exec camrelay selftest --quick'
 	finds "an old libsrt" libsrt 'libsrt 1.4.4 is older than 1.5.1: it has known holes' /root/camrelay-old-srt selftest --quick
 	finds "a board that is too hot, without power" hardware '.' camrelay selftest --quick --root /root/board
