@@ -58,11 +58,16 @@ func setupCheck(fs *flag.FlagSet) runner {
 	fs.StringVar(&k.as, "as", "", "`name` under which it would be saved: that of the main file or of a drop-in "+
 		"(default: its own, or that of the file that it fits in the place of)")
 	fs.Var(&k.diff, "diff", "tell what the change would touch, of what runs or of a configuration in `FILE`")
+	k.add(fs)
+	return k.run
+}
+
+// add adds the flags of whatever checks the files of a box.
+func (k *check) add(fs *flag.FlagSet) {
 	fs.StringVar(&k.state, "state-dir", stateDir, "state `directory` of the daemon, which tells what runs")
 	fs.StringVar(&k.runtime, "runtime-dir", runtimeDir,
 		"runtime `directory` of the daemon, which is asked what the cameras of pushes send")
 	fs.BoolVar(&k.json, "json", false, "print JSON")
-	return k.run
 }
 
 func (k *check) run(ctx context.Context, c console, _ []string) error {

@@ -163,7 +163,13 @@ func TestCheckDiffOfWhatRuns(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, out, complaints)
 	}
 	c.write("conf.d/20-site.yaml", "cameras:\n  yard: {url: rtsp://192.0.2.9/, keep: ondemand}\n")
-	if code, out, complaints := c.check("--diff"); code != exitOK || out != "camera yard: reconnects\n" {
+	const edit = "camera yard: reconnects\n"
+	if code, out, complaints := c.check("--diff"); code != exitOK || out != edit {
 		t.Errorf("exit code %d: %s%s", code, out, complaints)
+	}
+	code, out, complaints := commandLine(t, nil, "config", "diff", "-c", filepath.Join(c.dir, "camrelay.yaml"),
+		"--state-dir", filepath.Join(c.dir, "state"), "--runtime-dir", filepath.Join(c.dir, "run"))
+	if code != exitOK || out != edit {
+		t.Errorf("config diff: exit code %d: %s%s", code, out, complaints)
 	}
 }

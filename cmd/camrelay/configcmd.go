@@ -34,8 +34,7 @@ func setupConfigCat(fs *flag.FlagSet) runner {
 func setupConfigDiff(fs *flag.FlagSet) runner {
 	k := &check{diff: optional{given: true}}
 	k.files.add(fs)
-	fs.StringVar(&k.state, "state-dir", stateDir, "state `directory` of the daemon, which tells what runs")
-	fs.BoolVar(&k.json, "json", false, "print JSON")
+	k.add(fs)
 	return k.run
 }
 
