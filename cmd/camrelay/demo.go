@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"camrelay/daemon"
@@ -98,7 +99,15 @@ func writeDemo(dir, cameras, host string) (config string, err error) {
 		return "", err
 	}
 	config = filepath.Join(dir, "camrelay.yaml")
-	return config, os.WriteFile(config, fmt.Appendf(nil, demoConfig, cameras, dir, host), 0o600)
+	return config, os.WriteFile(config, fmt.Appendf(nil, demoConfig, cameras, dir, inURL(host)), 0o600)
+}
+
+// inURL returns an IP address as it stands before a port.
+func inURL(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
 }
 
 func printDemo(c console, host, config string) {
@@ -113,17 +122,19 @@ func printDemo(c console, host, config string) {
 camrelay demo: two synthetic cameras. Open
 
   page   http://%[1]s:8888/
-  HLS    http://%[1]s:8888/gate/index.m3u8   (also gate_sub, yard)
+  HLS    http://%[1]s:8888/gate/index.m3u8   (also gate_sub, yard; hls.m3u8 without low latency, ts.m3u8 of MPEG-TS)
+  DASH   http://%[1]s:8888/gate/manifest.mpd
   RTSP   rtsp://%[1]s:8554/gate
   RTMP   rtmp://%[1]s:1935/gate
   SRT    srt://%[1]s:8890?streamid=gate
   TS     http://%[1]s:8888/gate/mpegts
   FLV    http://%[1]s:8888/gate.flv
+  MP4    http://%[1]s:8888/gate/keyframe.mp4   (newest key frame)
   API    http://127.0.0.1:9997/v1/status
   Prometheus   http://127.0.0.1:9998/metrics
 
 %[3]s
 The configuration is %[2]s: edit it and watch. Ctrl-C ends the demo.
 
-`, host, config, who)
+`, inURL(host), config, who)
 }

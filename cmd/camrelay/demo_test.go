@@ -21,8 +21,24 @@ func TestTheDemoOpensItselfToThisMachine(t *testing.T) {
 		if !strings.Contains(out.String(), says) {
 			t.Errorf("%s: %s", host, &out)
 		}
+		for _, output := range []string{
+			":8888/gate/index.m3u8", " hls.m3u8", " ts.m3u8", "/gate/manifest.mpd", "/gate/mpegts", "/gate.flv",
+			"/gate/keyframe.mp4", ":8554/gate", ":1935/gate", ":8890?streamid=gate",
+		} {
+			if !strings.Contains(out.String(), output) {
+				t.Errorf("%s is not told of %s", host, output)
+			}
+		}
+		if host == "::1" && !strings.Contains(out.String(), "http://[::1]:8888/") {
+			t.Errorf("it tells %s", &out)
+		}
 	}
 	dir := t.TempDir()
+	if file, err := writeDemo(dir, "127.0.0.1:1", "::1"); err != nil {
+		t.Error(err)
+	} else if _, _, err := config.Load(config.Options{File: file}); err != nil {
+		t.Errorf("it cannot listen at an address of IPv6: %v", err)
+	}
 	file, err := writeDemo(dir, "127.0.0.1:1", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
