@@ -131,6 +131,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	d.watcher = watch.New(log, d.places()...)
 	d.relay = relay.New(relay.Config{
 		Sessions: d.sessions, Access: d.access, Sources: adder{d}, Hooks: d.hooks, Observe: d.pathEvent,
+		Refused: d.refused,
 	}, log)
 	d.pushes = newPushes(d.relay, d.sessions, opts.Version, d.pushEvent, log)
 	d.pushes.machine.dir = opts.StateDir
@@ -182,7 +183,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stopLeases := start(work, "keepalives", d.leases, d.log)
 	d.boot(work)
 	d.sockets.Settle()
-	d.log.Info("camrelay runs", "version", d.opts.Version)
+	d.log.Log(ctx, levelOf(d.problems()), "camrelay runs", "version", d.opts.Version, "problems", d.problems())
 	d.announce()
 	retry := time.NewTicker(d.vigil.period())
 	defer retry.Stop()
@@ -226,6 +227,14 @@ func (d *daemon) problems() []string {
 	return all
 }
 
+// levelOf is that of a message that says what runs, or what of it does not work.
+func levelOf(problems []string) slog.Level {
+	if len(problems) > 0 {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
 // mend tries again what does not work, and nothing else.
 func (d *daemon) mend(ctx context.Context) {
 	d.save()
@@ -252,12 +261,7 @@ func (d *daemon) openAPI(ctx context.Context) {
 	if err != nil {
 		panic("daemon: internal error: " + err.Error())
 	}
-	spec := planOf(cfg, d.opts.Version).servers.api
-	d.servers.api.apply(ctx, spec)
-	if d.servers.api.problem() != nil { // something else has the port
-		spec.listen = ""
-		d.servers.api.apply(ctx, spec)
-	}
+	d.servers.applyAPI(ctx, planOf(cfg, d.opts.Version).servers.api)
 }
 
 // places are where files of the configuration are, or may appear.

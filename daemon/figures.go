@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"camrelay/daemon/relay"
 	"camrelay/daemon/session"
 	"camrelay/daemon/supervise"
+	"camrelay/media"
 	"camrelay/media/hls"
+	"camrelay/media/hub"
 )
 
 // figures is everything as it is now, for the metrics.
@@ -55,6 +58,26 @@ func (d *daemon) figures() metrics.Snapshot {
 		}
 	}
 	return s
+}
+
+// refused counts a viewer that got no stream.
+func (d *daemon) refused(protocol string, err error) {
+	d.metrics.ViewerRefused(protocol, refusalOf(err))
+}
+
+// refusalOf returns which of metrics.Refusals an error stands for.
+func refusalOf(err error) string {
+	switch {
+	case errors.Is(err, hub.ErrDenied), media.ClassOf(err) == media.ClassCredentials:
+		return "credentials"
+	case errors.Is(err, hub.ErrNotFound):
+		return "not_found"
+	case errors.Is(err, hub.ErrForbidden):
+		return "forbidden"
+	case errors.Is(err, hub.ErrUnavailable):
+		return "unavailable"
+	}
+	return "other"
 }
 
 // cameraFigures fills in what the path knows. Health is judged by who judges it

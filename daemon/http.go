@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"camrelay/daemon/api"
@@ -96,20 +97,28 @@ func listenHTTP(
 	if socket == "" {
 		return s, nil
 	}
-	if err := removeSocket(socket); err != nil {
-		s.closeListeners()
-		return nil, err
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(context.Background(), "unix", socket)
+	ln, err := listenUnix(context.Background(), socket)
 	if err != nil {
 		s.closeListeners()
 		return nil, err
 	}
-	// The next server binds the same path before this one lets go of it.
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	s.listeners = append(s.listeners, accept.New(ln, limits.conns, nil))
 	return s, nil
+}
+
+// listenUnix binds a socket in the place of one that is left of a process that has
+// gone. It is removed when it is closed.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	d := net.Dialer{Timeout: closeTimeout}
+	if conn, err := d.DialContext(ctx, "unix", path); err == nil {
+		_ = conn.Close() // nothing was said
+		return nil, takenError{path, syscall.EADDRINUSE}
+	}
+	if err := removeSocket(path); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "unix", path)
 }
 
 // rated hands next no more requests than the limits allow: of one address, so that
@@ -181,7 +190,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (code int, te
 	return 0, ""
 }
 
-// removeSocket removes a socket that an earlier process or server has left;
+// removeSocket removes a socket that an earlier process has left;
 // it touches nothing else.
 func removeSocket(path string) error {
 	st, err := os.Lstat(path)

@@ -219,8 +219,9 @@ func (d *daemon) take(ctx context.Context, set *config.Set, r config.Result, st 
 		st.State, st.ConfirmBy = stateApplying, &t.deadline
 	}
 	d.tell(st, "")
-	d.log.Info("configuration applied", "generation", st.Generation, "state", st.State,
-		"cameras", len(r.Config.Cameras), "pushes", len(r.Config.Pushes), "files", len(set.Files))
+	problems := d.problems()
+	d.log.Log(ctx, levelOf(problems), "configuration applied", "generation", st.Generation, "state", st.State,
+		"cameras", len(r.Config.Cameras), "pushes", len(r.Config.Pushes), "files", len(set.Files), "problems", problems)
 	for _, name := range r.LeftOut {
 		d.log.Error("a drop-in with mistakes was left out", "file", name)
 	}

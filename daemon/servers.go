@@ -35,7 +35,8 @@ type servers struct {
 	https slot[config.HTTP]
 	rtmp  slot[config.Listener]
 	srt   slot[config.SRT]
-	api   slot[apiSpec]
+	api   slot[string]
+	sock  slot[string] // of the API
 	hls   slot[hlsSpec]
 
 	metrics slot[config.Listener]
@@ -88,15 +89,15 @@ func newServers(d *daemon) *servers {
 	s.srt = slot[config.SRT]{
 		name: "srt", open: s.openSRT, addr: func(c config.SRT) string { return c.Listen }, log: log,
 	}
-	s.api = slot[apiSpec]{
-		name: "api", open: s.openAPI, addr: func(a apiSpec) string { return a.listen },
-		off: func(a apiSpec) bool { return a == apiSpec{} }, log: log,
+	s.api = slot[string]{name: "api", open: s.openAPI, addr: func(addr string) string { return addr }, log: log}
+	s.sock = slot[string]{
+		name: "api", open: s.openSocket, off: func(path string) bool { return path == "" }, log: log,
 	}
 	s.hls = slot[hlsSpec]{name: "hls", open: s.openHLS, off: func(h hlsSpec) bool { return h == hlsSpec{} }, log: log}
 	s.metrics = slot[config.Listener]{
 		name: "metrics", open: s.openMetrics, addr: func(l config.Listener) string { return l.Listen }, log: log,
 	}
-	s.listening = []server{&s.rtsp, &s.rtsps, &s.http, &s.https, &s.rtmp, &s.srt, &s.api, &s.metrics}
+	s.listening = []server{&s.rtsp, &s.rtsps, &s.http, &s.https, &s.rtmp, &s.srt, &s.api, &s.sock, &s.metrics}
 	return s
 }
 
@@ -120,7 +121,8 @@ func (s *servers) problems() []string {
 	up := make(map[string]bool)
 	for _, one := range s.listening {
 		if name, wanted, does := one.listens(); wanted {
-			up[name] = does
+			before, known := up[name] // the API has two
+			up[name] = does && (before || !known)
 		}
 	}
 	s.up.Store(&up)
@@ -193,16 +195,24 @@ func (s *servers) apply(ctx context.Context, spec serverSpec) {
 	s.https.apply(ctx, https)
 	s.rtmp.apply(ctx, spec.rtmp)
 	s.srt.apply(ctx, spec.srt)
-	s.api.apply(ctx, spec.api)
+	s.applyAPI(ctx, spec.api)
 	s.metrics.apply(ctx, spec.metrics)
 	for name, addr := range map[string]string{
 		"rtsp": spec.rtsp.Listen, "rtsps": spec.rtsp.TLS.Listen, "http": spec.http.Listen, "https": spec.http.TLS.Listen,
 		"rtmp": spec.rtmp.Listen, "srt": spec.srt.Listen, "metrics": spec.metrics.Listen,
+		"api": spec.api.listen, "api.socket": spec.api.socket,
 	} {
 		if addr == "" {
 			s.bound(name, "")
 		}
 	}
+}
+
+// applyAPI makes the API listen. Whoever has its port leaves it the socket, where it
+// can be asked what is wrong.
+func (s *servers) applyAPI(ctx context.Context, spec apiSpec) {
+	s.api.apply(ctx, spec.listen)
+	s.sock.apply(ctx, s.socket(spec.socket))
 }
 
 // closeViewers closes all servers of viewers at once, then what they share.
@@ -217,23 +227,19 @@ func (s *servers) closeViewers() {
 	s.hls.close()
 }
 
-// closeAPI closes the API and the metrics for good and removes the API's socket.
+// closeAPI closes the API and the metrics for good.
 func (s *servers) closeAPI() {
 	s.metrics.close()
 	s.api.close()
-	if socket := s.socket(s.api.spec); socket != "" {
-		if err := removeSocket(socket); err != nil {
-			s.log.Error("cannot remove the API's socket", "err", err)
-		}
-	}
+	s.sock.close()
 }
 
 // socket returns the path of the API's socket, empty if there is none.
-func (s *servers) socket(spec apiSpec) string {
-	if spec.socket != "" && !filepath.IsAbs(spec.socket) {
-		return filepath.Join(s.d.opts.RuntimeDir, spec.socket)
+func (s *servers) socket(name string) string {
+	if name != "" && !filepath.IsAbs(name) {
+		return filepath.Join(s.d.opts.RuntimeDir, name)
 	}
-	return spec.socket
+	return name
 }
 
 // bound notes where a server listens, nowhere if addr is empty, for the API.
@@ -262,20 +268,25 @@ func (s *servers) apiConfig() api.Config {
 		Sources: s.d.sources, Sessions: s.d.sessions,
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
-		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Config: s.d.configStatus, Listeners: s.listeners,
+		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Outputs: s.outputsOf,
+		Config: s.d.configStatus, Listeners: s.listeners,
 		SourceURL: s.d.sourceURL, ConfigNews: s.d.configNews, Plan: s.d.preview,
 		Events: s.d.events, Hooks: s.d.hooks.status,
 		Alive: s.d.alive, Ready: s.d.unready, Box: s.d.box.status, Identify: s.d.beacon.identify,
 	}
 }
 
-func (s *servers) openAPI(spec apiSpec) (runner, error) {
-	handler := api.New(s.apiConfig())
-	srv, err := listenHTTP(s.d.sockets.Listen, spec.listen, s.socket(spec), apiLimits(), handler, s.log)
+func (s *servers) openAPI(addr string) (runner, error) { return s.listenAPI("api", addr, "") }
+
+func (s *servers) openSocket(path string) (runner, error) { return s.listenAPI("api.socket", "", path) }
+
+// listenAPI binds an address or a socket of the API.
+func (s *servers) listenAPI(name, addr, socket string) (runner, error) {
+	srv, err := listenHTTP(s.d.sockets.Listen, addr, socket, apiLimits(), api.New(s.apiConfig()), s.log)
 	if err != nil {
 		return nil, err
 	}
-	s.bound("api", srv.listeners[0].Addr().String())
+	s.bound(name, srv.listeners[0].Addr().String())
 	return srv, nil
 }
 

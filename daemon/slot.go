@@ -63,12 +63,24 @@ func (s *slot[S]) change(ctx context.Context, spec S, edited bool) error {
 	if errors.Is(err, syscall.EADDRINUSE) && edited && s.overlaps(spec) {
 		next, err = s.exchange(ctx, spec)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+	switch {
+	case err == nil:
+		s.start(ctx, spec, next)
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE) && s.addr != nil:
+		err = takenError{s.addr(spec), err}
 	}
-	s.start(ctx, spec, next)
-	return nil
+	return fmt.Errorf("%s: %w", s.name, err)
 }
+
+// takenError is that an address is not free, in words for people.
+type takenError struct {
+	addr string
+	error
+}
+
+func (t takenError) Error() string { return t.addr + " is taken by another program" }
+func (t takenError) Unwrap() error { return t.error }
 
 func (s *slot[S]) isOff(spec S) bool {
 	if s.off != nil {

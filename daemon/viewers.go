@@ -17,6 +17,8 @@ import (
 	mem "camrelay/hal/memory"
 	"camrelay/media/audio"
 	"camrelay/media/dash"
+	"camrelay/media/hls"
+	"camrelay/media/httpdoor"
 	"camrelay/media/httplive"
 	"camrelay/media/hub"
 	"camrelay/media/rtmp"
@@ -25,11 +27,12 @@ import (
 	"camrelay/media/still"
 )
 
-// subscribe is the relay's door with the switches of each camera's outputs.
-// One that is off looks like a camera that is not there.
+// subscribe is the relay's door with the switches of each camera's outputs. To
+// those who are not known by name one that is off looks like a camera that is not
+// there.
 func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscription, error) {
 	if !s.serves(req.Path, req.Protocol) {
-		return nil, hub.ErrNotFound
+		return nil, s.d.relay.Withhold(ctx, req, switchedOff(s.d.current.Load(), req.Path, req.Protocol))
 	}
 	if s.d.box.short() >= mem.Scarce {
 		return nil, hub.Refuse(hub.ErrUnavailable, "the box is short of memory")
@@ -40,24 +43,15 @@ func (s *servers) subscribe(ctx context.Context, req hub.Request) (*hub.Subscrip
 	}
 	if err == nil && !s.serves(req.Path, req.Protocol) { // switched off meanwhile
 		sub.Close(errSwitchedOff)
-		return nil, hub.ErrNotFound
+		return nil, s.d.relay.Withhold(ctx, req, switchedOff(s.d.current.Load(), req.Path, req.Protocol))
 	}
 	return sub, err
 }
 
-// sound gives a viewer the sound that its protocol can carry. RTSP passes on
-// what the camera sends or leaves it out, and what is packaged is packaged for
-// all.
+// sound gives a viewer the sound that its protocol can carry.
 func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
-	policy := s.audioOf(req.Path)
-	mode := audio.Mode{Policy: audio.Policy(policy)}
-	switch req.Protocol {
-	case "rtmp", "flv":
-	case "srt", "mpegts":
-		mode.Opus = true
-	case "rtsp":
-		mode = passed(policy)
-	default:
+	mode, container := carried(req.Protocol, s.audioOf(req.Path))
+	if container == "" {
 		return
 	}
 	view, release := heard(sub.Stream, mode)
@@ -66,6 +60,7 @@ func (s *servers) sound(sub *hub.Subscription, req hub.Request) {
 		end(reason)
 		release()
 	}
+	sub.Notes(soundless(audio.StateOf(view), container))
 }
 
 // audioOf returns what is to become of a camera's sound.
@@ -159,7 +154,7 @@ func (s *servers) openRTMP(l config.Listener) (runner, error) {
 func (s *servers) openSRT(c config.SRT) (runner, error) {
 	srv := srt.New(srt.Config{
 		Listen: c.Listen, Passphrase: c.Passphrase, PBKeyLen: c.PBKeyLen, Latency: c.Latency,
-		MaxConns: c.MaxConnections, MaxConnsFrom: c.MaxPerAddress,
+		MaxConns: c.MaxConnections, MaxConnsFrom: c.MaxPerAddress, Refused: s.d.relay.Refused,
 	}, s.subscribe, s.log)
 	if err := srv.Listen(); err != nil {
 		return nil, err
@@ -264,10 +259,18 @@ func (s *servers) viewersHandler() http.Handler {
 			images.ServeHTTP(w, r)
 			return
 		}
+		if !hls.Serves(r.URL.Path) {
+			httpdoor.Unknown(w, noSuchFile)
+			return
+		}
 		segments.ServeHTTP(w, r)
 	})
 	return mux
 }
+
+// noSuchFile is the same for all names: it says nothing of any camera.
+const noSuchFile = "no such file: of a camera NAME there are /NAME/index.m3u8, /NAME/hls.m3u8, /NAME/ts.m3u8, " +
+	"/NAME/manifest.mpd, /NAME/mpegts, /NAME.flv, /NAME/keyframe.mp4 and /NAME/snapshot.jpg"
 
 // claimImages holds a stream for the JPEG in it until release is called.
 func (s *servers) claimImages(ctx context.Context, name string) (st *hub.Stream, release func(), err error) {

@@ -142,10 +142,10 @@ func setupSessions(fs *flag.FlagSet) runner {
 }
 
 func printSessions(c console, list items[session.Stat]) error {
-	rows := [][]cell{plainCells("ID", "KIND", "PROTOCOL", "PATH", "REMOTE", "USER", "UP", "STATE", "KBIT/S")}
+	rows := [][]cell{plainCells("ID", "KIND", "PROTOCOL", "PATH", "REMOTE", "USER", "UP", "STATE", "KBIT/S", "NOTE")}
 	for _, s := range list.Items {
 		row := plainCells(s.ID, string(s.Kind), s.Protocol, s.Path, s.Remote, s.User, short(s.Uptime), string(s.State),
-			strconv.Itoa(s.Bitrate))
+			strconv.Itoa(s.Bitrate), s.Note)
 		row[7].color = colorOf(string(s.State))
 		rows = append(rows, row)
 	}

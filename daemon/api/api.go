@@ -34,6 +34,7 @@ type Config struct {
 	Terminate   func() config.Terminate                // what the configuration says of it
 	Pushes      func() []Push                          // by name
 	HLS         func(camera string) *HLSStatus         // nil: nothing is packaged
+	Outputs     func(camera string) []OutputStatus     // nil: nobody knows
 	Config      func() ConfigStatus                    // of the files
 	ConfigNews  func() (ConfigStatus, <-chan struct{}) // the same, and what is closed when it changes; nil: it never does
 	Plan        func(PlanRequest) PlanResult           // nil: there are no files

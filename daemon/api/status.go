@@ -67,6 +67,15 @@ type CameraStatus struct {
 	Demand        []DemandEntry `json:"demand"`
 	Pushes        []PushStatus  `json:"pushes"` // by name
 	HLS           *HLSStatus    `json:"hls"`    // null: nothing is packaged
+
+	Outputs []OutputStatus `json:"outputs"`
+}
+
+// OutputStatus is a protocol by which a camera may be watched.
+type OutputStatus struct {
+	Protocol string `json:"protocol"` // as the camera's key that switches it: hls, dash, rtsp, …
+	On       bool   `json:"on"`
+	Note     string `json:"note"` // why it is off, or what is left out; empty: nothing
 }
 
 // HLSStatus is what is packaged of a camera for HLS and DASH.
@@ -153,7 +162,7 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	c := CameraStatus{
 		Name: p.Name(), Title: p.Policy().Title, RunStatus: runStatus(p.State()),
 		Health: healthStatus(health), Why: d.Why, Stopped: stopStatus(d.Stop),
-		Tracks: []TrackStatus{}, Demand: demandEntries(d.Claims), Pushes: []PushStatus{},
+		Tracks: []TrackStatus{}, Outputs: []OutputStatus{}, Demand: demandEntries(d.Claims), Pushes: []PushStatus{},
 		Bytes: stats.Bytes, BitrateKbits: int(stats.Bitrate / 1000), FrameRate: stats.FrameRate,
 		KeyInterval: stats.KeyInterval.Seconds(), Lost: stats.Lost,
 		LastPacketAge: age(stats.LastPacket, now), LastKeyAge: age(stats.LastKey, now),
@@ -169,6 +178,9 @@ func (s server) cameraStatus(p *relay.Path, now time.Time) CameraStatus {
 	}
 	if s.HLS != nil {
 		c.HLS = s.HLS(p.Name())
+	}
+	if s.Outputs != nil {
+		c.Outputs = s.Outputs(p.Name())
 	}
 	return c
 }

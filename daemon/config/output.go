@@ -34,13 +34,18 @@ func (o *Outputs) switches() map[string]*bool {
 	}
 }
 
+// SwitchOf returns the key of a camera that turns a protocol on and off.
+func SwitchOf(protocol string) string {
+	if protocol == "still" {
+		return "images"
+	}
+	return protocol
+}
+
 // Serves tells whether viewers may have the camera by the protocol, as
 // hub.Request names it. Protocols without a switch are served.
 func (o Outputs) Serves(protocol string) bool {
-	if protocol == "still" {
-		return o.Images
-	}
-	on, ok := o.switches()[protocol]
+	on, ok := o.switches()[SwitchOf(protocol)]
 	return !ok || *on
 }
 

@@ -20,6 +20,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	opened   *prometheus.CounterVec
 	ended    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 }
 
@@ -33,6 +34,9 @@ func New(version string, snapshot func() Snapshot) *Metrics {
 		}, []string{"protocol"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "camrelay_viewer_sessions_ended_total", Help: "Viewers that have left, by why.",
+		}, []string{"protocol", "reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "camrelay_viewers_refused_total", Help: "Viewers that got no stream, by why.",
 		}, []string{"protocol", "reason"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "camrelay_hls_request_duration_seconds",
@@ -51,11 +55,14 @@ func New(version string, snapshot func() Snapshot) *Metrics {
 		for _, reason := range endings() {
 			m.ended.WithLabelValues(p, reason)
 		}
+		for _, reason := range Refusals() {
+			m.refused.WithLabelValues(p, reason)
+		}
 	}
 	for _, kind := range []string{playlist, blocking, segment} {
 		m.requests.WithLabelValues(kind)
 	}
-	m.registry.MustRegister(m.opened, m.ended, m.requests, info, newCollector(snapshot),
+	m.registry.MustRegister(m.opened, m.ended, m.refused, m.requests, info, newCollector(snapshot),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
 	return m
 }
@@ -84,6 +91,11 @@ func (m *Metrics) ViewerClosed(protocol, reason string) {
 		}
 	}
 	m.ended.WithLabelValues(ProtocolOf(protocol), class).Inc()
+}
+
+// ViewerRefused counts a viewer that got no stream. reason is one of Refusals.
+func (m *Metrics) ViewerRefused(protocol, reason string) {
+	m.refused.WithLabelValues(ProtocolOf(protocol), reason).Inc()
 }
 
 // The values of the label kind.

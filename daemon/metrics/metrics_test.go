@@ -228,6 +228,7 @@ func TestSeriesAreOfTheConfiguration(t *testing.T) {
 		m.ViewerClosed("HLS", fmt.Sprintf("closed_by_us(user%d)", i))
 		m.ViewerClosed("RTSP", fmt.Sprintf("error:%d", i))
 		m.ViewerClosed("RTSP", "peer_closed")
+		m.ViewerRefused("srt", "credentials")
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, fmt.Sprintf("/nope%d/%d.mp4", i, i), nil))
 	}
 	lines := shown(scrape(t, m))
@@ -236,6 +237,8 @@ func TestSeriesAreOfTheConfiguration(t *testing.T) {
 	}
 	for _, want := range []string{
 		`camrelay_viewer_sessions_total{protocol="other"} 1000`,
+		`camrelay_viewers_refused_total{protocol="srt",reason="credentials"} 1000`,
+		`camrelay_viewers_refused_total{protocol="hls",reason="not_found"} 0`,
 		`camrelay_viewer_sessions_total{protocol="rtsp"} 1000`,
 		`camrelay_viewer_sessions_ended_total{protocol="hls",reason="closed_by_us"} 1000`,
 		`camrelay_viewer_sessions_ended_total{protocol="rtsp",reason="error"} 1000`,

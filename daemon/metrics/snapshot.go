@@ -140,6 +140,11 @@ func KeepaliveStates() []string { return []string{"waiting", "holding", "degrade
 // endings are the values of the label reason of viewers that have left.
 func endings() []string { return []string{"peer_closed", "closed_by_us", "error"} }
 
+// Refusals are the values of the label reason of viewers that got no stream.
+func Refusals() []string {
+	return []string{"not_found", "credentials", "forbidden", "unavailable", other}
+}
+
 // classes are the values of the label reason of failures.
 func classes() []string {
 	all := make([]string, media.Classes)

@@ -51,14 +51,55 @@ func (r *refusals) note(key string, now time.Time) (more int, tell bool) {
 	return was.more, true
 }
 
-// refuse logs why somebody gets no stream. Who is asked for credentials is not
-// refused yet, and who has gone by himself is not at all.
+// Withhold refuses a request for a stream that is not served this way, for a
+// reason in words. Who may not see it is told what he is told of any name, and who
+// is known by no name what he is told of one that does not exist.
+func (r *Relay) Withhold(ctx context.Context, req hub.Request, reason string) error {
+	who, err := r.Access.View(req)
+	if err != nil {
+		r.refuse(ctx, req, err)
+		return err
+	}
+	why := hub.Refuse(hub.ErrNotFound, reason)
+	r.refuse(ctx, req, why)
+	if who.Anonymous() {
+		return hub.ErrNotFound
+	}
+	return why
+}
+
+// Refused is told by a server of somebody whom it has not let ask.
+func (r *Relay) Refused(req hub.Request, err error) { r.refuse(context.Background(), req, err) }
+
+// refuse counts who gets no stream, and logs why. Who is asked for credentials is
+// not refused yet, and who has gone by himself is not at all.
 func (r *Relay) refuse(ctx context.Context, req hub.Request, err error) {
-	if ctx.Err() != nil || errors.Is(err, hub.ErrDenied) {
+	if ctx.Err() != nil || errors.Is(err, hub.ErrDenied) && asksAgain(req) {
 		return
 	}
+	r.Config.Refused(req.Protocol, err)
 	path := req.Path[:min(len(req.Path), maxName)]
-	if more, tell := r.refusals.note(path+" "+err.Error(), time.Now()); tell {
-		r.log.Info("viewer refused", "cam", path, "protocol", req.Protocol, "remote", req.Remote, "reason", err, "more", more)
+	reason := err.Error()
+	switch {
+	case !errors.Is(err, hub.ErrDenied):
+	case given(req):
+		reason = "wrong user, password or token"
+	default:
+		reason = "no user, password or token"
 	}
+	if more, tell := r.refusals.note(path+" "+reason, time.Now()); tell {
+		r.log.Info("viewer refused", "cam", path, "protocol", req.Protocol, "remote", req.Remote,
+			"reason", reason, "more", more)
+	}
+}
+
+// given tells whether a request shows credentials.
+func given(req hub.Request) bool {
+	return req.User != "" || req.Password != "" || req.Token != "" || req.Digest != nil || req.Query.Get("token") != ""
+}
+
+// asksAgain tells whether who has shown no credentials does so once it is asked
+// for them: RTMP and SRT ask for none.
+func asksAgain(req hub.Request) bool {
+	return !given(req) && req.Protocol != "rtmp" && req.Protocol != "srt"
 }

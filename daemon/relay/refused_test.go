@@ -2,6 +2,9 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"camrelay/daemon/auth"
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
@@ -101,6 +106,55 @@ func TestARefusalIsLoggedOnceAMinute(t *testing.T) {
 		s.crowd("another")
 		if got := log.lines("cam=another"); len(got) != 1 {
 			t.Errorf("logged %q", got)
+		}
+	})
+}
+
+// TestWhatIsWithheld: only who is known by name and may see the camera is told
+// why; the log is told always, and who is refused is counted.
+func TestWhatIsWithheld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		counted := make(map[string]int)
+		s := newSite(t)
+		s.relay.log = slog.New(slog.NewTextHandler(&log, nil))
+		s.relay.Config.Refused = func(protocol string, _ error) { counted[protocol]++ }
+		sum := sha256.Sum256([]byte("t"))
+		rules := auth.Rules{Users: []auth.User{
+			{Name: "bob", TokenHashes: []media.Secret{media.Secret(hex.EncodeToString(sum[:]))}, Cameras: []string{"gate"}},
+		}}
+		for _, row := range []struct {
+			name, path, protocol, token string
+			open                        bool
+			want                        error
+			told                        string // empty: as want
+			logged                      string
+		}{
+			{"bob", "gate", "hls", "t", false, hub.ErrNotFound, "it is off: a.b", "it is off: a.b"},
+			{"bob, of what is not his", "yard", "hls", "t", false, hub.ErrForbidden, "", "not allowed"},
+			{"nobody", "gate", "hls", "", false, hub.ErrDenied, "", ""},
+			{"nobody, who will not be asked", "gate", "srt", "", false, hub.ErrDenied, "", "no user, password or token"},
+			{"somebody else", "gate", "hls", "x", false, hub.ErrDenied, "", "wrong user, password or token"},
+			{"anybody", "gate", "flv", "", true, hub.ErrNotFound, "", "it is off: a.b"},
+		} {
+			rules.Open = row.open
+			if _, err := s.relay.Access.Set(rules); err != nil {
+				t.Fatal(err)
+			}
+			counted[row.protocol] = 0
+			before := len(log.lines("viewer refused"))
+			err := s.relay.Withhold(t.Context(), hub.Request{
+				Path: row.path, Protocol: row.protocol, Token: row.token, Remote: "192.0.2.7:9",
+			}, "it is off: a.b")
+			if !errors.Is(err, row.want) || hub.Reason(err) != cmp.Or(row.told, row.want.Error()) {
+				t.Errorf("%s is told %q", row.name, hub.Reason(err))
+			}
+			lines := log.lines("viewer refused")[before:]
+			if want := row.logged != ""; (len(lines) == 1) != want || counted[row.protocol] == 1 != want ||
+				want && !(strings.Contains(lines[0], row.logged) && strings.Contains(lines[0], "remote=192.0.2.7:9")) {
+				t.Errorf("%s: logged %q, counted %v", row.name, lines, counted)
+			}
+			time.Sleep(refusedEvery)
 		}
 	})
 }

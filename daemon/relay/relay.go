@@ -36,6 +36,9 @@ type Config struct {
 	Hooks    Hooks       // nil: there are none
 	Sources  Sources     // needed where Hooks may answer with a source
 	Observe  func(Event) // called with everything that happens, must not block; nil: nobody listens
+	// Refused is told of each viewer who is refused; must not block; nil: nobody
+	// counts them.
+	Refused func(protocol string, err error)
 	// NotFoundTimeout is how long viewers of an unknown name wait in all for the
 	// hook and for the path; 0: 10 s.
 	NotFoundTimeout time.Duration
@@ -59,6 +62,9 @@ type Relay struct {
 func New(cfg Config, log *slog.Logger) *Relay {
 	if cfg.Observe == nil {
 		cfg.Observe = func(Event) {}
+	}
+	if cfg.Refused == nil {
+		cfg.Refused = func(string, error) {}
 	}
 	return &Relay{Config: cfg, log: log, paths: make(map[string]*Path), queries: make(map[string]*query)}
 }
@@ -233,6 +239,10 @@ func (r *Relay) subscribe(ctx context.Context, req hub.Request) (*hub.Subscripti
 	log := r.log.With("cam", req.Path, "protocol", req.Protocol, "remote", req.Remote, "session", s.ID)
 	log.Info("viewer joined")
 	sub.ID, sub.Context = s.ID, sctx
+	sub.Note = func(text string) {
+		s.Note(text)
+		log.Info("viewer does not get all", "reason", text)
+	}
 	sub.Close = func(reason error) {
 		if s.Close(reason) {
 			p.unclaim(id)

@@ -78,6 +78,7 @@ type Session struct {
 	mu     sync.Mutex // guards what follows
 	kicked *KickError // nil until Kick
 	closed bool
+	note   string
 	moved  time.Time // when media was last seen to move, zero if never
 	read   rate
 	wrote  rate
@@ -107,6 +108,19 @@ func (s *Session) kick(k *KickError) bool {
 	s.mu.Unlock()
 	s.cancel(k)
 	return true
+}
+
+// Note adds to what is said of the session for people: what of a stream it does
+// not get.
+func (s *Session) Note(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.note == "":
+		s.note = text
+	case !strings.Contains(s.note, text):
+		s.note += "; " + text
+	}
 }
 
 // Close takes the session out of the registry; its owner calls it once media

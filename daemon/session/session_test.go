@@ -184,7 +184,7 @@ func TestL9_OpenedEqualsClosed(t *testing.T) {
 var lalKeys = []string{
 	"session_id", "protocol", "base_type", "remote_addr", "start_time", "read_bytes_sum", "wrote_bytes_sum",
 	"bitrate_kbits", "read_bitrate_kbits", "write_bitrate_kbits",
-	"kind", "published", "path", "push", "url", "user", "user_agent", "uptime_seconds", "state", "alive",
+	"kind", "published", "path", "push", "url", "user", "user_agent", "uptime_seconds", "state", "alive", "note",
 }
 
 func TestL1_L10_EveryRowHasLalsNames(t *testing.T) {
@@ -308,4 +308,20 @@ func TestListIsOldestFirst(t *testing.T) {
 			t.Errorf("ended %v, want the newest first", e)
 		}
 	})
+}
+
+func TestWhatIsSaidOfASessionIsKept(t *testing.T) {
+	r := NewRegistry(nil)
+	s, _ := r.Open(t.Context(), Info{Kind: Viewer}, nil)
+	for _, text := range []string{"no sound", "no picture", "no sound"} {
+		s.Note(text)
+	}
+	const want = "no sound; no picture"
+	if got := s.Stat(time.Now()).Note; got != want {
+		t.Errorf("open: %q", got)
+	}
+	s.Close(nil)
+	if got := r.Ended()[0].Note; got != want {
+		t.Errorf("ended: %q", got)
+	}
 }

@@ -37,6 +37,7 @@ type Stat struct {
 	Bitrate      int       `json:"bitrate_kbits"` // read for pulls, written for all others
 	ReadBitrate  int       `json:"read_bitrate_kbits"`
 	WriteBitrate int       `json:"write_bitrate_kbits"`
+	Note         string    `json:"note"` // what of the stream it does not get; empty: nothing
 }
 
 // Stat returns how the session is now. Sums are live.
@@ -54,7 +55,7 @@ func (s *Session) Stat(now time.Time) Stat {
 	if s.Kind == Pull {
 		st.Bitrate = st.ReadBitrate
 	}
-	st.State = s.state(now)
+	st.State, st.Note = s.state(now), s.note
 	st.Alive = s.moving(now)
 	return st
 }

@@ -42,6 +42,14 @@ func StateOf(s *hub.Stream) State {
 	return st
 }
 
+// Expect returns what View would do with a stream of those tracks.
+func Expect(tracks []*media.Track, mode Mode) State {
+	if mode.passes() {
+		mode = Mode{Policy: Pass}
+	}
+	return newPlan(tracks, mode, nil, errWithout()).state
+}
+
 // view makes one view.
 type view struct {
 	name    string

@@ -23,6 +23,11 @@ const (
 	Opus = "Opus"
 )
 
+// EnhancedNote tells people which players know H.265 by its FourCC in FLV, where
+// nobody can be asked.
+const EnhancedNote = "H.265 goes by the FourCC hvc1 (Enhanced RTMP), which ffmpeg 6.1, mpegts.js 1.7.3 and newer " +
+	"ones know, and others do not"
+
 // Omission is a track that is left out, and why.
 type Omission struct {
 	Track  *media.Track

@@ -16,6 +16,12 @@ func parsePath(path string) (name, file string, ok bool) {
 	return name, file, ok && (part || isPlaylist(file) || isOwn(file))
 }
 
+// Serves tells whether a request of that path is for a Server.
+func Serves(path string) bool {
+	_, _, ok := parsePath(path)
+	return ok
+}
+
 // ServeHTTP serves /NAME/index.m3u8, /NAME/live.m3u8, /NAME/hls.m3u8,
 // /NAME/ts.m3u8 and the files that these list.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -62,3 +62,10 @@ func (a Answer) Write(w http.ResponseWriter) {
 	}
 	http.Error(w, a.Text, a.Status)
 }
+
+// Unknown answers a request for what is no output of anybody's, whatever it is
+// asked of, in words that tell nothing of any stream.
+func Unknown(w http.ResponseWriter, text string) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	Answer{Status: http.StatusNotFound, Text: text}.Write(w)
+}

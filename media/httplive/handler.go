@@ -82,6 +82,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, name string, f f
 		return err
 	}
 	defer src.close()
+	tracks, _ := sub.Stream.Tracks()
+	sub.Notes(strings.Join(f.notes(tracks), "; "))
 	out := newBody(w, r, f, sub, h.cfg.WriteTimeout)
 	if r.Method == http.MethodHead {
 		sub.Close(errAsked)

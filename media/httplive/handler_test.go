@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/flv"
 	"camrelay/media/httpdoor"
 	"camrelay/media/hub"
 	"camrelay/media/mediatest"
@@ -262,4 +263,46 @@ func TestWhyASessionEnds(t *testing.T) {
 			s.until("nobody is left", func() bool { return s.handler.Stats().Viewers == 0 && s.stream.Units.Readers() == 0 })
 		})
 	}
+}
+
+// TestWhatAViewerDoesNotGetIsTold: also that not every player knows the picture.
+func TestWhatAViewerDoesNotGetIsTold(t *testing.T) {
+	video := &media.Track{Kind: media.KindVideo, Codec: media.CodecH265, VPS: []byte{1}, SPS: []byte{1}, PPS: []byte{1}}
+	h264 := &media.Track{Kind: media.KindVideo, Codec: media.CodecH264, SPS: []byte{1}, PPS: []byte{1}}
+	opus := &media.Track{ID: 1, Kind: media.KindAudio, Codec: media.CodecOpus, Channels: 2, ClockRate: 48000}
+	pcma := &media.Track{ID: 1, Kind: media.KindAudio, Codec: media.CodecPCMA, Channels: 1, ClockRate: 8000}
+	for _, tc := range []struct {
+		path   string
+		tracks []*media.Track
+		want   string
+	}{
+		{"/gate.flv", []*media.Track{video}, flv.EnhancedNote},
+		{
+			"/gate.flv",
+			[]*media.Track{h264, opus},
+			"Opus needs Enhanced RTMP, which the other side does not offer, so it is left out",
+		},
+		{"/gate.flv", []*media.Track{h264}, ""},
+		{"/gate/mpegts", []*media.Track{h264, pcma}, "PCMA left out: MPEG-TS cannot carry it"},
+		{"/gate/mpegts", []*media.Track{video, opus}, ""},
+	} {
+		stream := hub.NewStream("gate")
+		stream.SetTracks(tc.tracks)
+		s := newSite(t, Config{}, stream)
+		stream.Units.Append(&media.Unit{Track: tc.tracks[0], Key: true, Data: [][]byte{{0x26, 1, 2}}})
+		resp, body := ask(t, http.MethodHead, s.url+tc.path)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s %s", tc.path, resp.Status, body)
+		}
+		if got := strings.Join(s.sessionsNoted(), ""); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.path, got, tc.want)
+		}
+	}
+}
+
+// sessionsNoted returns what was noted of sessions.
+func (d *door) sessionsNoted() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.notes
 }

@@ -24,6 +24,7 @@ type door struct {
 	subs   []*hub.Subscription
 	kick   []context.CancelCauseFunc
 	closed []error
+	notes  []string
 }
 
 func (d *door) open(_ context.Context, req hub.Request) (*hub.Subscription, error) {
@@ -41,6 +42,10 @@ func (d *door) open(_ context.Context, req hub.Request) (*hub.Subscription, erro
 		defer d.mu.Unlock()
 		d.closed = append(d.closed, reason)
 		cancel(reason)
+	}, Note: func(text string) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.notes = append(d.notes, text)
 	}}
 	d.opened, d.subs, d.kick = append(d.opened, req), append(d.subs, sub), append(d.kick, cancel)
 	return sub, nil

@@ -19,12 +19,14 @@ type form struct {
 	protocol, mime string
 	// open waits for media of s; awake is as in feed.AwaitTS.
 	open func(ctx context.Context, s *hub.Stream, awake *hub.Reader[*media.Unit]) (source, error)
+	// notes tells what of the tracks a viewer does not get, or may not play.
+	notes func(tracks []*media.Track) []string
 }
 
 // a table
 var (
-	formTS  = form{"mpegts", "video/mp2t", openTS}
-	formFLV = form{"flv", "video/x-flv", openFLV}
+	formTS  = form{"mpegts", "video/mp2t", openTS, notesTS}
+	formFLV = form{"flv", "video/x-flv", openFLV, notesFLV}
 )
 
 // source is a cursor on a log and what its container wants between entries.
@@ -34,6 +36,26 @@ type source interface {
 	// write adds what read has taken.
 	write(out *body) error
 	close()
+}
+
+func notesTS(tracks []*media.Track) (all []string) {
+	for _, t := range tracks {
+		if !mpegts.Carries(t) {
+			all = append(all, t.Codec.String()+" left out: MPEG-TS cannot carry it")
+		}
+	}
+	return all
+}
+
+func notesFLV(tracks []*media.Track) (all []string) {
+	video, _, omitted := flv.Choose(tracks, extras)
+	if video != nil && video.Codec == media.CodecH265 {
+		all = append(all, flv.EnhancedNote)
+	}
+	for _, o := range omitted {
+		all = append(all, o.String()+", so it is left out")
+	}
+	return all
 }
 
 // chunks is a transport stream, whose key chunks bring all that a receiver

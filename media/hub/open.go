@@ -52,6 +52,16 @@ type Subscription struct {
 	Sent    atomic.Uint64   // bytes written to the viewer
 	Context context.Context // done when the viewer is to be sent away; cause tells why
 	Close   func(reason error)
+	// Note tells people what of the stream this viewer does not get, or may not be
+	// able to play; nil: nobody wants to know.
+	Note func(text string)
+}
+
+// Notes hands text to Note if there is any.
+func (s *Subscription) Notes(text string) {
+	if s.Note != nil && text != "" {
+		s.Note(text)
+	}
 }
 
 // Opener is the one door for every server: it authorises the request, starts

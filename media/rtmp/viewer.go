@@ -178,9 +178,12 @@ func (v *viewer) send(ctx context.Context, s *hub.Stream) error {
 		return ended(ctx, err)
 	}
 	offers := v.desk.hello.offers
-	video, audio, _, err := choose(tracks, offers)
+	video, audio, omitted, err := choose(tracks, offers)
 	if err != nil {
 		return &refusedError{err}
+	}
+	for _, o := range omitted {
+		v.sub.Notes(o.String() + ", so it is left out")
 	}
 	v.video, v.audio = video, audio
 	said := appendEvent(nil, streamBegin)

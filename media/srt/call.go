@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"camrelay/media"
 	"camrelay/media/hub"
 )
 
@@ -78,6 +79,19 @@ func (c *call) connected(ctx context.Context) *link {
 	}
 }
 
+// mistrust returns why a caller is not connected, nil if the server stops. libsrt
+// keeps no reason on this side: for who is gone as soon as the handshake was
+// answered it is the passphrase.
+func (c *call) mistrust(ctx context.Context, passphrase error) error {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case dead(c.id):
+		return media.Fail(media.ClassCredentials, passphrase)
+	}
+	return errHandshake
+}
+
 // asked is what a refusal is remembered for.
 type asked struct {
 	addr     netip.Addr
@@ -112,6 +126,10 @@ func (s *Server) serve(ctx context.Context, c *call, req hub.Request) {
 	var l *link
 	if s.guarded() {
 		if l = c.connected(ctx); l == nil {
+			if err := c.mistrust(ctx, errPassphrase); err != nil {
+				s.refuse(c.caller, err)
+				s.cfg.Refused(req, err)
+			}
 			return
 		}
 		defer l.close()
@@ -120,6 +138,9 @@ func (s *Server) serve(ctx context.Context, c *call, req hub.Request) {
 	told := !s.guarded() && c.tell(reasonFor(err))
 	if err != nil {
 		s.refuse(c.caller, err)
+		if errors.Is(err, errUncarried) {
+			s.cfg.Refused(req, err)
+		}
 		if told {
 			return
 		}
@@ -129,7 +150,7 @@ func (s *Server) serve(ctx context.Context, c *call, req hub.Request) {
 		if l = c.connected(ctx); l != nil {
 			defer l.close()
 		} else if err == nil {
-			err = errHandshake
+			err = c.mistrust(ctx, errEncrypted)
 		}
 	}
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/hub"
 )
 
 // Limits that apply where Config says nothing.
@@ -16,8 +17,8 @@ const (
 	defaultPerAddr = 64
 )
 
-// Config is what a Server is told. It is comparable. The zero value of each
-// limit means its default.
+// Config is what a Server is told. The zero value of each limit means its
+// default.
 type Config struct {
 	Listen     string        // host:port, UDP
 	Passphrase media.Secret  // 10 to 79 bytes, for all viewers; or empty: not encrypted
@@ -27,6 +28,10 @@ type Config struct {
 	MaxConns     int           // callers at a time, further ones are refused; 256
 	MaxConnsFrom int           // callers from one address other than loopback; 64
 	Timeout      time.Duration // a viewer that takes no data for so long is closed; 10 s
+
+	// Refused is told of callers of whom the Opener does not hear, or whose stream
+	// cannot be sent; must not block; nil: nobody wants to know.
+	Refused func(req hub.Request, err error)
 }
 
 // Validate tells all that is wrong with the values, except for Listen. It shows
@@ -43,6 +48,9 @@ func (c Config) withDefaults() Config {
 	c.MaxConns = cmp.Or(c.MaxConns, defaultConns)
 	c.MaxConnsFrom = cmp.Or(c.MaxConnsFrom, defaultPerAddr)
 	c.Timeout = cmp.Or(c.Timeout, defaultStall)
+	if c.Refused == nil {
+		c.Refused = func(hub.Request, error) {}
+	}
 	return c
 }
 

@@ -113,7 +113,10 @@ func TestACallReachesItsListener(t *testing.T) {
 func TestWithoutThePassphraseNobodyIsAsked(t *testing.T) {
 	t.Parallel()
 	cam := play(t, mediatest.H264)
-	s := serve(t, Config{Passphrase: "the-right-secret"}, cam.stream)
+	told := make(chan string, 2)
+	s := serve(t, Config{Passphrase: "the-right-secret", Refused: func(req hub.Request, err error) {
+		told <- req.Path + ": " + err.Error()
+	}}, cam.stream)
 	s.answer(func(context.Context, hub.Request) (*hub.Subscription, error) {
 		t.Error("asked")
 		return nil, hub.ErrNotFound
@@ -122,10 +125,25 @@ func TestWithoutThePassphraseNobodyIsAsked(t *testing.T) {
 		if err := s.ask("cam", pass); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("with %q: %v", string(pass), err)
 		}
+		if got := <-told; got != "cam: "+errPassphrase.Error() {
+			t.Errorf("with %q people are told %q", string(pass), got)
+		}
 	}
 	eventually(t, "nobody is left", func() bool { return s.calling() == 0 })
 	s.answer(s.usual)
 	s.record("streamid=cam&passphrase=the-right-secret", 50_000)
+}
+
+// TestAPassphraseThatNobodyWants is why a session ends that had begun.
+func TestAPassphraseThatNobodyWants(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{}, play(t, mediatest.H264).stream)
+	if err := s.ask("cam", "some-passphrase"); err == nil || !strings.HasSuffix(err.Error(), "(reason 11)") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-s.ended; !errors.Is(err, errEncrypted) {
+		t.Errorf("ended by %v", err)
+	}
 }
 
 // calling returns how many callers the server knows.

@@ -4,6 +4,7 @@ package srt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -120,11 +121,16 @@ func (s *Server) called(ctx context.Context, who caller) (reason int) {
 	req.Remote = who.remote.String()
 	var c *call
 	var hold time.Duration
+	remembered := false
 	if err == nil {
 		c, hold, err = s.enter(who)
+		remembered = !errors.Is(err, errCrowded) // and told of then
 	}
 	if err != nil {
 		s.refuse(who, err)
+		if !remembered {
+			s.cfg.Refused(req, err)
+		}
 		return reasonFor(err)
 	}
 	go s.serve(ctx, c, req)

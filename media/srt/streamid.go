@@ -25,10 +25,12 @@ const (
 
 // Why callers are refused or sent away, besides what a hub.Opener says.
 var (
-	errShutdown  = media.EndedBy(media.ErrClosedHere, "the server stops")
-	errCrowded   = errors.New("too many viewers")
-	errUncarried = errors.New("MPEG-TS can carry nothing of the stream")
-	errHandshake = errors.New("the viewer did not complete the handshake")
+	errShutdown   = media.EndedBy(media.ErrClosedHere, "the server stops")
+	errCrowded    = errors.New("too many viewers")
+	errUncarried  = errors.New("MPEG-TS can carry nothing of the stream")
+	errPassphrase = errors.New("wrong passphrase, or none")
+	errEncrypted  = errors.New("the viewer has a passphrase and this port has none")
+	errHandshake  = errors.New("the viewer did not complete the handshake")
 
 	errSyntax  = errors.New("the streamid names no stream")
 	errPublish = errors.New("the streamid does not ask for a stream, but offers one")
