@@ -57,6 +57,15 @@ func blockPackager(t *testing.T, dir string) (again, release func()) {
 	}
 }
 
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestALoopThatHangsIsNotAlive: while one loop of the whole daemon hangs and all
 // others go on, the service manager is not told that all is well; so it restarts it.
 func TestALoopThatHangsIsNotAlive(t *testing.T) {
@@ -76,13 +85,7 @@ func TestALoopThatHangsIsNotAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	logged := func() string {
-		text, err := os.ReadFile(log.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
+	logged := func() string { return read(t, log.Name()) }
 	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(log, nil))) }()
 	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
 	block, release := blockPackager(t, filepath.Join(s.opts.RuntimeDir, "hls", "gate"))
@@ -93,12 +96,8 @@ func TestALoopThatHangsIsNotAlive(t *testing.T) {
 	for len(told) > 0 {
 		<-told
 	}
-	text, err := os.ReadFile(s.opts.ConfigFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = append(text, "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n"...)
-	if err := os.WriteFile(s.opts.ConfigFile, text, 0o600); err != nil {
+	text := read(t, s.opts.ConfigFile) + "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n"
+	if err := os.WriteFile(s.opts.ConfigFile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	end := time.After(time.Minute)
