@@ -153,10 +153,10 @@ ok $? "the player goes on: $(cat "$work/report")"
 pid=$(box 'prop MainPID')
 box "pid=$pid"'
 cd /run/camrelay/hls/gate
-newest=$(printf "%s\n" *-*.m4s | sort -V | tail -1) last=${newest#*-}
+newest=$(ls -t *-*.m4s | head -1) last=${newest#*-}
 for i in $(seq 10); do (set -C; : >"${newest%-*}-$((${last%.m4s} + i)).m4s"); done 2>/dev/null
 hung() { mkfifo -m 666 hls.window.new; grep -lE "wait_for_partner|fifo_open" /proc/$pid/task/*/wchan; }
-await 60 hung && rm hls.window.new && status "1/1 cameras warm, config #4"'
+await 120 hung && rm hls.window.new && status "1/1 cameras warm, config #4"'
 ok $? "one loop hangs, that which packages the camera: $(box 'prop StatusText')"
 got=$(decoded -rtsp_transport tcp -i rtsp://127.0.0.1:8554/gate)
 enough "$got" && [ "$(box 'prop MainPID')" = "$pid" ]
