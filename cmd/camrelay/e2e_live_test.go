@@ -113,28 +113,8 @@ type watched struct {
 func (b *box) watch(t *testing.T, file string, d time.Duration, meanwhile func()) (w watched) {
 	t.Helper()
 	_, script := browser(t, "live.mjs")
-	ctx, cancel := context.WithTimeout(t.Context(), d+2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", script, b.http(""), b.http("gate/"+file), fmt.Sprint(d.Seconds()))
-	var out bytes.Buffer
-	said := &lockedBuffer{}
-	cmd.Stdout, cmd.Stderr = &out, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	eventually(t, 90*time.Second, "Chromium plays", func() error {
-		if !strings.Contains(said.String(), "playing") {
-			return fmt.Errorf("it says %q", said.String())
-		}
-		return nil
-	})
-	meanwhile()
-	if err := <-ended; err != nil {
-		t.Fatalf("%v\n%s", err, said.String())
-	}
-	if err := json.Unmarshal(out.Bytes(), &w); err != nil {
+	out, _ := inChromium(t, d+2*time.Minute, meanwhile, script, b.http(""), b.http("gate/"+file), fmt.Sprint(d.Seconds()))
+	if err := json.Unmarshal(out, &w); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range w.Errors {
@@ -143,6 +123,34 @@ func (b *box) watch(t *testing.T, file string, d time.Duration, meanwhile func()
 		}
 	}
 	return w
+}
+
+// inChromium runs a script that plays something in Chromium, and meanwhile once it
+// does. It returns what the script prints, and what it says beside that.
+func inChromium(t *testing.T, limit time.Duration, meanwhile func(), args ...string) (out []byte, said string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", args...)
+	var b bytes.Buffer
+	errs := &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = &b, errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	eventually(t, 90*time.Second, "Chromium plays", func() error {
+		if !strings.Contains(errs.String(), "playing") {
+			return fmt.Errorf("it says %q", errs.String())
+		}
+		return nil
+	})
+	meanwhile()
+	if err := <-ended; err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	return b.Bytes(), errs.String()
 }
 
 // checkSequence fails if the media sequence went back, and returns the newest.

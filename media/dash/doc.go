@@ -20,6 +20,8 @@
 // availabilityStartTime: presentation times stay true across outages and from
 // rung to rung of a ladder. In the segments, times are made relative to the
 // Period when a track is taken out, and need next to no presentationTimeOffset.
+// Where the Source keeps that moment and its segments over a restart, a player finds
+// what it knows in the same Period, and the rest in a later one.
 //
 // GStreamer reads manifests with faults of its own and gets one of another form,
 // over the same segments: flat.go.

@@ -67,7 +67,8 @@ func row(w *cmaf.Window) (r *run, id uint32, err error) {
 		if s.Open && len(w.Segments) > 1 {
 			continue
 		}
-		if last := w.Segments[min(i+1, len(w.Segments)-1)]; len(r.segments) == 0 || s.Init != last.Init {
+		last := w.Segments[min(i+1, len(w.Segments)-1)]
+		if len(r.segments) == 0 || s.Init != last.Init || s.Session != last.Session {
 			b, err := fmp4.Init(s.Tracks)
 			if err != nil {
 				return nil, 0, err
@@ -112,7 +113,7 @@ func (t *template) flatten(r *run) {
 
 // isFiller tells whether flatten lists nothing but time there.
 func isFiller(w *cmaf.Window, session string, at int64) bool {
-	if len(w.Segments) == 0 || w.Segments[0].Session != session {
+	if !slices.ContainsFunc(w.Segments, func(s cmaf.Segment) bool { return s.Session == session }) {
 		return false
 	}
 	if at == 0 {

@@ -24,7 +24,7 @@
 // segment's file.
 //
 // Media time, the time stamps in segments, is the time since the epoch, which
-// is that of the Server's making as a rule, by the clock of the box at the last
+// is that of the first Server's making as a rule, by the clock of the box at the last
 // discontinuity. It is the same for all streams.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the

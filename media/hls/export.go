@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +44,9 @@ func (s *Server) Enter(r *http.Request, name, protocol string, first bool) (*Vis
 	}
 	p, err := s.shown(ctx, ss, v)
 	if err == nil {
+		err = p.wait(ctx, ss.gone, p.muxer.stocked)
+	}
+	if err == nil && len(p.muxer.window().Segments) == 0 { // what is kept of another process is not known well enough
 		err = p.wait(ctx, ss.gone, nil)
 	}
 	visit := &Visit{server: s, sess: ss, visit: v, key: key, pack: p}
@@ -92,7 +94,7 @@ func (v *Visit) Windows(ctx context.Context) (all []cmaf.Window) {
 // anything is kept that needs it, also of what no window shows any more.
 func (v *Visit) Tracks(session string, number int64) []*media.Track {
 	m := v.pack.muxer
-	if session != m.session || number != int64(int(number)) {
+	if number != int64(int(number)) {
 		return nil
 	}
 	name := initName(session, int(number))
@@ -147,7 +149,7 @@ func (m *Muxer) export(s *segment) cmaf.Segment {
 		panic("hls: an init segment has no number: " + s.init.name)
 	}
 	return cmaf.Segment{
-		Session: m.session, Run: s.number, RunStart: s.run, Init: n, Tracks: s.init.tracks,
+		Session: s.session(), Run: s.number, RunStart: s.run, Init: n, Tracks: s.init.tracks,
 		Start: s.from, Duration: s.duration, Independent: s.independent, Open: s == m.current,
 	}
 }
@@ -164,12 +166,9 @@ type Growing struct {
 // other.
 func (v *Visit) Open(ctx context.Context, session string, start int64) (*Growing, error) {
 	m := v.pack.muxer
-	if session != m.session {
-		return nil, os.ErrNotExist
-	}
 	var found *segment
 	err := v.await(ctx, func() (bool, error) {
-		found = m.at(start)
+		found = m.at(session, start)
 		if found == nil || !found.stored() {
 			return false, os.ErrNotExist
 		}
@@ -185,16 +184,23 @@ func (v *Visit) Open(ctx context.Context, session string, start int64) (*Growing
 	return &Growing{File: f, visit: v, seg: found}, nil
 }
 
-// at returns the segment that begins at start; nil if there is none. mu is held.
-func (m *Muxer) at(start int64) *segment {
-	is := func(s *segment) bool { return media.ToTicks(s.from, cmaf.Scale) == start }
-	if m.current != nil && is(m.current) {
-		return m.current
+// at returns the segment that begins at start; nil if there is none, or nothing of
+// that session: of what is kept each begins at another time. mu is held.
+func (m *Muxer) at(session string, start int64) (found *segment) {
+	known := false
+	for _, s := range append([]*segment{m.current}, m.segments...) {
+		if s == nil || s.init.tracks == nil {
+			continue
+		}
+		known = known || s.session() == session
+		if found == nil && media.ToTicks(s.from, cmaf.Scale) == start {
+			found = s
+		}
 	}
-	if i := slices.IndexFunc(m.segments, is); i >= 0 {
-		return m.segments[i]
+	if !known {
+		return nil
 	}
-	return nil
+	return found
 }
 
 // Tracks returns what the segment holds, with the track_IDs 1, 2, …

@@ -1,9 +1,12 @@
 package hls
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"time"
+
+	"camrelay/media/fmp4"
 )
 
 // inherit lists again what another process has listed until it was killed, so
@@ -89,6 +92,9 @@ func (m *Muxer) adoptInit(in *initSegment) bool {
 		return false
 	}
 	in.data, in.written = b, true
+	if told, err := fmp4.Init(in.tracks); err != nil || !bytes.Equal(told, b) || !m.epoch.inherited() {
+		in.tracks = nil // DASH does without: it goes by media time
+	}
 	return true
 }
 

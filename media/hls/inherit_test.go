@@ -271,12 +271,12 @@ func TestASegmentThatWasTakenAwayStaysAway(t *testing.T) {
 }
 
 func FuzzParseJournal(f *testing.F) {
-	f.Add([]byte(journalHead + "s 0123abcd-7.m4s 0123abcd-init1.mp4 7 1 -di 1700000000000000000\n" +
+	f.Add([]byte(journalHead + "s 0123abcd-7.m4s 0123abcd-init1.mp4 7 1 -di 1700000000000000000 5 5\n" +
 		"p 200000000 4711 5 100 1 6\np 200000000 4711 5 100 0 6\ne 400000000 0 6\n" +
-		"s 0123abcd-8.m4s 0123abcd-init1.mp4 8 1 - 1700000000400000000\np 200000000 4711 5 100 1 6\n"))
-	f.Add([]byte(journalHead + "s 0123abcd-1.ts - 3 0 -i 5\np 1 1 0 0 0 0\n"))
+		"s 0123abcd-8.m4s 0123abcd-init1.mp4 8 1 - 1700000000400000000 5 5\np 200000000 4711 5 100 1 6\n"))
+	f.Add([]byte(journalHead + "s 0123abcd-1.ts - 3 0 -i 5 5 5\np 1 1 0 0 0 0\n"))
 	f.Add([]byte(journalHead + "p 1 1 0 0 0 0\ne 5\n"))
-	f.Add([]byte("camrelay hls window 2\n"))
+	f.Add([]byte("camrelay hls window 1\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, of := range forms() {
 			all, _ := parseJournal(b, of)

@@ -2,11 +2,14 @@ package hls
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,18 +17,22 @@ import (
 
 // The journal of a stream lists what its playlist lists, so that another
 // process goes on with those segments after this one was killed. It is text: a
-// first line that names the format, then for each segment
+// first line that names the format, then one of the epoch and for each segment
 //
-//	s NAME INIT SEQUENCE DISCONTINUITIES FLAGS WALL
+//	z EPOCH
+//	t INIT TRACKS
+//	s NAME INIT SEQUENCE DISCONTINUITIES FLAGS WALL FROM RUN
 //	p DURATION SIZE FRAMES SECOND INDEPENDENT FIRST
 //	e DURATION KEYS FIRST
 //
 // with a line p for each part before that is listed, and e at its end. Times are
-// in nanoseconds, WALL since 1970; FLAGS are d of a discontinuity, i of a key
+// in nanoseconds, WALL since 1970, FROM and RUN, where its run begins, in media
+// time; a line t stands before the first segment of an init segment, with its
+// tracks as JSON in base64; FLAGS are d of a discontinuity, i of a key
 // frame at the beginning, and -; INIT is - without one; FIRST is the
 // number of the first segment that is listed then, and those before have files
 // yet. What precedes a gap is not in it.
-const journalHead = "camrelay hls window 1\n"
+const journalHead = "camrelay hls window 2\n"
 
 const (
 	// maxJournal is how much is appended to the journal before it is written anew,
@@ -47,10 +54,17 @@ type journal struct {
 	base int      // bytes when it was written anew
 	size int
 	line []byte // reused
+	init string // whose tracks are in the file
 }
 
-// appendSegment appends the line that begins a segment.
-func appendSegment(b []byte, s *segment) []byte {
+// appendSegment appends the line that begins a segment, after that of its tracks
+// unless they are in the file already.
+func (j *journal) appendSegment(b []byte, s *segment) []byte {
+	if text, err := json.Marshal(s.init.tracks); err == nil && s.init.tracks != nil && s.init.name != j.init {
+		j.init = s.init.name
+		b = append(append(append(b, "t "...), s.init.name...), ' ')
+		b = append(base64.RawStdEncoding.AppendEncode(b, text), '\n')
+	}
 	flags := "-"
 	if s.discontinuity {
 		flags += "d"
@@ -65,7 +79,9 @@ func appendSegment(b []byte, s *segment) []byte {
 	b = append(append(append(append(b, "s "...), s.name...), ' '), init...)
 	b = append(strconv.AppendUint(append(b, ' '), s.sequence, 10), ' ')
 	b = append(append(append(strconv.AppendUint(b, s.number, 10), ' '), flags...), ' ')
-	return append(strconv.AppendInt(b, s.wall.UnixNano(), 10), '\n')
+	b = append(strconv.AppendInt(b, s.wall.UnixNano(), 10), ' ')
+	b = append(strconv.AppendInt(b, int64(s.from), 10), ' ')
+	return append(strconv.AppendInt(b, int64(s.run), 10), '\n')
 }
 
 // appendFields appends a line of numbers.
@@ -118,7 +134,7 @@ func (m *Muxer) note(s *segment, p part) {
 	b := m.journal.line[:0]
 	if !s.noted {
 		s.noted = true
-		b = appendSegment(b, s)
+		b = m.journal.appendSegment(b, s)
 	}
 	m.journal.line = appendPartLine(b, p, first)
 	m.noted(m.journal.write(m.journal.line))
@@ -147,14 +163,18 @@ func (m *Muxer) forget() {
 // noteAll writes the journal anew.
 func (m *Muxer) noteAll() {
 	m.journal.close()
-	b := append(m.journal.line[:0], journalHead...)
+	head := func(b []byte) []byte {
+		m.journal.init = ""
+		return m.epoch.appendMark(append(b[:0], journalHead...))
+	}
+	b := head(m.journal.line)
 	m.mu.Lock()
 	for _, s := range m.segments { // also those that have just left the playlist
 		if s.gap {
-			b = append(b[:0], journalHead...)
+			b = head(b)
 			continue
 		}
-		b = appendSegment(b, s)
+		b = m.journal.appendSegment(b, s)
 		for _, p := range s.parts {
 			b = appendPartLine(b, p, m.first)
 		}
@@ -242,6 +262,9 @@ func parseJournal(b []byte, f form) (all []*segment, first uint64) {
 			break // it was not written to the end
 		}
 		switch s := open; {
+		case words[0] == "z": // markIn reads it
+		case words[0] == "t":
+			parseTracks(words[1:], f, inits)
 		case words[0] == "s":
 			if open = parseSegment(words[1:], f, inits); open == nil {
 				all = nil
@@ -262,14 +285,16 @@ func parseJournal(b []byte, f form) (all []*segment, first uint64) {
 }
 
 func parseSegment(words []string, f form, inits map[string]*initSegment) *segment {
-	if len(words) != 6 {
+	if len(words) != 8 {
 		return nil
 	}
 	of, ok := formOf(words[0])
 	sequence, serr := strconv.ParseUint(words[2], 10, 63)
 	number, nerr := strconv.ParseUint(words[3], 10, 63)
 	wall, werr := strconv.ParseInt(words[5], 10, 64)
-	if !ok || of != f || errors.Join(serr, nerr, werr) != nil {
+	from, ferr := strconv.ParseUint(words[6], 10, 62)
+	run, rerr := strconv.ParseUint(words[7], 10, 62)
+	if !ok || of != f || errors.Join(serr, nerr, werr, ferr, rerr) != nil {
 		return nil
 	}
 	init := inits[words[1]]
@@ -286,6 +311,23 @@ func parseSegment(words []string, f form, inits map[string]*initSegment) *segmen
 	return &segment{
 		name: words[0], init: init, sequence: sequence, number: number, wall: time.Unix(0, wall), noted: true,
 		discontinuity: strings.Contains(words[4], "d"), independent: strings.Contains(words[4], "i"),
+		from: time.Duration(from), run: time.Duration(run),
+	}
+}
+
+// parseTracks notes the tracks of an init segment. Who takes them over sees
+// whether they are those.
+func parseTracks(words []string, f form, inits map[string]*initSegment) {
+	if len(words) != 2 {
+		return
+	}
+	text, err := base64.RawStdEncoding.DecodeString(words[1])
+	if of, ok := formOf(words[0]); err != nil || !ok || of != f {
+		return
+	}
+	in := &initSegment{name: words[0]}
+	if json.Unmarshal(text, &in.tracks) == nil && !slices.Contains(in.tracks, nil) {
+		inits[in.name] = in
 	}
 }
 

@@ -61,6 +61,14 @@ func newRigIn(tb testing.TB, dir string, cfg Config, budget *Budget, tracks []*m
 
 func newRigOf(tb testing.TB, f form, dir string, cfg Config, budget *Budget, tracks []*media.Track) *rig {
 	tb.Helper()
+	r := newStillRig(tb, f, dir, cfg, budget, tracks)
+	r.pack = r.muxer.open()
+	return r
+}
+
+// newStillRig is newRigOf whose Muxer is not opened yet.
+func newStillRig(tb testing.TB, f form, dir string, cfg Config, budget *Budget, tracks []*media.Track) *rig {
+	tb.Helper()
 	stream := hub.NewStream("gate")
 	stream.SetTracks(append([]*media.Track(nil), tracks...))
 	r := &rig{tb: tb, dir: dir, wall: time.Now()}
@@ -72,7 +80,6 @@ func newRigOf(tb testing.TB, f form, dir string, cfg Config, budget *Budget, tra
 	r.muxer = NewMuxer(cfg, root, budget, stream, quiet())
 	r.muxer.form, r.muxer.store.form = f, f
 	r.server.running[product{"gate", f}] = &packaging{demand: demand{stream, f}, muxer: r.muxer, cancel: func() {}}
-	r.pack = r.muxer.open()
 	return r
 }
 

@@ -48,7 +48,7 @@ type Server struct {
 func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *slog.Logger) *Server {
 	return &Server{
 		root: root, budget: budget, opener: open, view: whole, outlive: func() bool { return false }, log: log, cfg: cfg,
-		epoch:    &epoch{zero: time.Now()},
+		epoch:    newEpoch(root),
 		demand:   make(chan demand),
 		busy:     make(chan struct{}, 1),
 		zip:      sync.Pool{New: newZip},

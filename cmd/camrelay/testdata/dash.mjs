@@ -2,7 +2,7 @@
 // Plays MANIFEST with the dash.js beside this file for so many seconds, and
 // prints what it saw as JSON: the latency that dash.js tells, how far the
 // picture was behind the time of day by the manifest's clock, how often it
-// waited, and how many pictures were shown.
+// waited, and how many pictures were shown, also in the last 5 s.
 import { chromium } from "playwright-core";
 import { mkdtempSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -49,8 +49,12 @@ try {
     if (Date.now() > began + 60000) throw new Error("it does not play: " + JSON.stringify(await state()));
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  console.log(JSON.stringify(await state()));
+  console.error("playing");
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000 - 5000));
+  const then = await state();
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  const now = await state();
+  console.log(JSON.stringify({ ...now, late: now.frames - then.frames }));
 } finally {
   await context.close();
 }
