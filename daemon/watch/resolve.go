@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxLinks bounds the symbolic links followed for one path, as Linux does.
@@ -15,7 +17,7 @@ const maxLinks = 40
 // targets is where changes of a set of paths show.
 type targets struct {
 	paths   []string
-	dirs    map[string]bool // to be watched
+	dirs    map[string]bool // to be watched, and files that are reached from elsewhere too
 	points  map[string]bool // entries of dirs that matter
 	listing map[string]bool // directories of which every entry matters
 }
@@ -61,12 +63,25 @@ func (t *targets) follow(path string) {
 			continue
 		case i == len(rest)-1:
 			t.point(at, next)
-			if info.IsDir() {
+			switch {
+			case info.IsDir():
 				t.dirs[next], t.listing[next] = true, true
+			case elsewhere(next):
+				t.dirs[next] = true
 			}
 		}
 		at = next
 	}
+}
+
+// elsewhere tells whether a file can be written by another name, so that its
+// directory does not learn of it: it has several, or is mounted there.
+func elsewhere(file string) bool {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, file, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_NLINK, &st); err != nil {
+		return false // it is gone
+	}
+	return st.Nlink > 1 || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
 
 // point notes that the entry name of dir matters.

@@ -24,6 +24,7 @@ func TestWithoutTheKernel(t *testing.T) {
 			asked.Add(1)
 			return nil, errors.New("too many open files")
 		}
+		w.table = func(func()) (*mounts, error) { return nil, errors.New("too many open files") }
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- w.Run(ctx, func() { told.Add(1) }) }()

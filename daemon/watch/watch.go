@@ -17,16 +17,18 @@ import (
 )
 
 // rescan is how often the files are looked at without being told to: network
-// and overlay file systems report nothing, and the kernel's queue may overflow.
+// and overlay file systems report nothing.
 const rescan = 30 * time.Second
 
 // Watcher watches a set of files and directories.
 type Watcher struct {
 	log   *slog.Logger
 	queue func() (*fsnotify.Watcher, error) // from the kernel
+	table func(changed func()) (*mounts, error)
 
 	rescan time.Duration // how often is looked without being told
 	news   chan struct{} // of capacity 1: paths has changed
+	moved  chan struct{} // of capacity 1: the table of mounts has changed
 
 	mu    sync.Mutex // guards paths
 	paths []string
@@ -36,7 +38,8 @@ type Watcher struct {
 // matter. They need not exist; empty ones are left out.
 func New(log *slog.Logger, paths ...string) *Watcher {
 	return &Watcher{
-		log: log, queue: fsnotify.NewWatcher, rescan: rescan, news: make(chan struct{}, 1), paths: sorted(paths),
+		log: log, queue: fsnotify.NewWatcher, table: watchMounts, rescan: rescan,
+		news: make(chan struct{}, 1), moved: make(chan struct{}, 1), paths: sorted(paths),
 	}
 }
 
@@ -57,8 +60,13 @@ func (w *Watcher) SetPaths(paths ...string) {
 	if same {
 		return
 	}
+	tell(w.news)
+}
+
+// tell puts word into a channel of capacity 1.
+func tell(c chan<- struct{}) {
 	select {
-	case w.news <- struct{}{}:
+	case c <- struct{}{}:
 	default: // Run has not seen the last one yet
 	}
 }
@@ -89,6 +97,11 @@ type run struct {
 func (w *Watcher) Run(ctx context.Context, changed func()) error {
 	r := &run{Watcher: w, watched: make(map[string]bool)}
 	defer r.close()
+	if m, err := r.table(func() { tell(r.moved) }); err != nil {
+		w.log.Warn("the kernel reports no mounts over files, they are looked for", "every", r.rescan, "err", err)
+	} else {
+		defer m.close()
+	}
 	r.sync()
 	tick := time.NewTicker(r.rescan)
 	defer tick.Stop()
@@ -111,9 +124,10 @@ func (w *Watcher) Run(ctx context.Context, changed func()) error {
 		case <-w.news:
 			r.sync()
 			hit = true
+		case <-w.moved:
+			hit = r.look()
 		case <-tick.C:
-			r.sync()
-			hit = fingerprint(r.targets.paths) != r.seen
+			hit = r.look()
 		case <-due.C:
 			s = settle{}
 			r.sync()
@@ -146,6 +160,12 @@ func (s *settle) hit(now time.Time) time.Time {
 		return end
 	}
 	return now.Add(quiet)
+}
+
+// look tells whether the files are others than those that were told of last.
+func (r *run) look() bool {
+	r.sync()
+	return fingerprint(r.targets.paths) != r.seen
 }
 
 // sync makes the kernel watch the directories that matter now. While it does

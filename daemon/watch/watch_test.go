@@ -206,6 +206,24 @@ func TestLinks(t *testing.T) {
 	w.awaitText("a file")
 }
 
+// TestTwoNames writes the file by its other name.
+func TestTwoNames(t *testing.T) {
+	t.Parallel()
+	file, other := filepath.Join(t.TempDir(), "c.yaml"), filepath.Join(t.TempDir(), "other.yaml")
+	write(t, file, "a")
+	must(t, os.Link(file, other))
+	w := start(t, file, file)
+	write(t, other, "b")
+	w.awaitText("b")
+	must(t, os.Remove(other))
+	write(t, file, "c")
+	w.awaitText("c")
+	must(t, os.Link(file, other))
+	w.await("the file has another name")
+	write(t, other, "d")
+	w.awaitText("d")
+}
+
 // TestNothingIsThereYet makes a file whose directories do not exist either.
 func TestNothingIsThereYet(t *testing.T) {
 	t.Parallel()
