@@ -104,7 +104,8 @@ var edits = []struct {
 	}},
 	{"a file is mounted over it", func(e *editor, _ int, file, text string) error {
 		source := e.other()
-		return errors.Join(save(file, "#\n"), save(source, text), e.mount(source, file))
+		err := errors.Join(save(source, text), save(file+".new", "#\n"), os.Rename(file+".new", file)) // no link any more
+		return errors.Join(err, e.mount(source, file))
 	}},
 	{"a directory is mounted over its own", func(e *editor, _ int, file, text string) error {
 		source := e.other()

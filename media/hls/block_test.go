@@ -188,7 +188,8 @@ func TestWhoWaitsIsWokenOnceForEachPart(t *testing.T) {
 		for i := range waiting {
 			d := directives{block: true, sequence: open, part: n + i%2}
 			all.Go(func() {
-				err := r.muxer.await(context.Background(), nil, nil, func() (bool, error) {
+				free := waiter{hold: func() (func(), error) { return func() {}, nil }}
+				err := r.muxer.await(context.Background(), free, func() (bool, error) {
 					looks.Add(1)
 					return r.muxer.reached(d)
 				})

@@ -227,5 +227,5 @@ func (g *Growing) Size(ctx context.Context, after int64) (size int64, complete b
 }
 
 func (v *Visit) await(ctx context.Context, ready func() (bool, error)) error {
-	return v.pack.muxer.await(ctx, v.pack.done, v.sess.gone, ready)
+	return v.pack.muxer.await(ctx, v.server.waiter(v.sess, v.pack), ready)
 }

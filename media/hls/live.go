@@ -181,9 +181,9 @@ func (m *Muxer) reached(d directives) (bool, error) {
 }
 
 // await returns when ready, which is called with mu held, tells true or an
-// error; or with an error when ctx is done, when one of the channels is closed
+// error; or with an error when w may not wait, when ctx or what w waits for is done
 // or after three target durations (rfc8216bis §6.2.5.2).
-func (m *Muxer) await(ctx context.Context, done, gone <-chan struct{}, ready func() (bool, error)) error {
+func (m *Muxer) await(ctx context.Context, w waiter, ready func() (bool, error)) error {
 	var late <-chan time.Time
 	for {
 		m.mu.Lock()
@@ -198,6 +198,11 @@ func (m *Muxer) await(ctx context.Context, done, gone <-chan struct{}, ready fun
 		wake, patience := m.wake, 3*m.targetDuration()
 		m.mu.Unlock()
 		if late == nil {
+			release, err := w.hold()
+			if err != nil {
+				return err
+			}
+			defer release()
 			timer := time.NewTimer(patience)
 			defer timer.Stop()
 			late = timer.C
@@ -206,9 +211,9 @@ func (m *Muxer) await(ctx context.Context, done, gone <-chan struct{}, ready fun
 		case <-wake:
 		case <-late:
 			return fmt.Errorf("%w: the camera delivers nothing", hub.ErrUnavailable)
-		case <-done:
+		case <-w.done:
 			return fmt.Errorf("%w: the packaging has ended", hub.ErrUnavailable)
-		case <-gone:
+		case <-w.gone:
 			return fmt.Errorf("%w: the session has ended", hub.ErrUnavailable)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", hub.ErrUnavailable, ctx.Err())

@@ -95,7 +95,7 @@ func (s *Server) live(r *http.Request, ss *session, v visit, p *packaging) ([]by
 	}
 	s.settle(m)
 	if d.block {
-		if err := m.await(r.Context(), p.done, ss.gone, func() (bool, error) { return m.reached(d) }); err != nil {
+		if err := m.await(r.Context(), s.waiter(ss, p), func() (bool, error) { return m.reached(d) }); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +145,7 @@ func (s *Server) serveMedia(w *counter, r *http.Request, ss *session, p *packagi
 		return serveFile(w, r, p.muxer, file)
 	}
 	var at piece
-	err := p.muxer.await(r.Context(), p.done, ss.gone, func() (ok bool, err error) {
+	err := p.muxer.await(r.Context(), s.waiter(ss, p), func() (ok bool, err error) {
 		at, ok, err = p.muxer.locate(session, sequence, n)
 		return ok, err
 	})

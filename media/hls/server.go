@@ -32,6 +32,7 @@ type Server struct {
 	cfg    Config
 	epoch  *epoch
 	places *accept.Places // of sessions
+	held   *accept.Places // of requests that wait
 
 	mu       sync.Mutex // guards what follows
 	running  map[product]*packaging
@@ -57,6 +58,7 @@ func NewServer(cfg Config, root *os.Root, budget *Budget, open hub.Opener, log *
 		ended:    make(map[product]numbers),
 		sessions: make(map[sessionKey]*session),
 		places:   accept.NewPlaces(accept.Limits{All: maxSessions, FromOne: maxSessionsFrom}),
+		held:     accept.NewPlaces(accept.Limits{All: maxHeld, FromOne: maxHeldFrom}),
 		away:     make(map[sessionKey]time.Time),
 		ladders:  make(map[string][]string),
 	}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,9 +41,12 @@ type session struct {
 	err    error
 	stop   func() bool // of the watch on the subscription's context
 	exit   func()      // gives its place back
+	from   netip.Addr
+	alone  bool // no other player shows the same
 
 	// guarded by Server.mu
 	active int           // requests under way
+	held   int           // those that are held until there is what they ask for
 	last   time.Time     // when the last request came or went
 	quiet  time.Duration // how long it lasts without a request
 	ended  bool
@@ -67,6 +71,7 @@ type visit struct {
 	query string            // to be repeated in playlists so that their requests show it too
 	sum   [sha256.Size]byte // of what tells viewers apart
 	fresh bool              // the player learns from the answer which session it is
+	alone bool              // no other player shows the same
 }
 
 // newVisit reads a request for a file of the stream of that name. The
@@ -79,6 +84,7 @@ func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey
 	}
 	v := s.visitOf(r, product{name, form}, "hls", file == multivariantName)
 	v.file = file
+	v.alone = v.fresh || r.URL.Query().Has(sessionParameter)
 	return v, v.key()
 }
 
@@ -142,7 +148,7 @@ func (v *visit) suffix(name string) string {
 // calls leave after the request.
 func (s *Server) enter(ctx context.Context, v visit, key sessionKey) (*session, error) {
 	for {
-		ss, first, err := s.find(key, v.req.Remote)
+		ss, first, err := s.find(v, key)
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +190,7 @@ func (s *Server) over(ss *session, key sessionKey) bool {
 
 // find returns the session with that key and counts the request in it. first
 // tells that it is new and the caller's to admit.
-func (s *Server) find(key sessionKey, remote string) (ss *session, first bool, err error) {
+func (s *Server) find(v visit, key sessionKey) (ss *session, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.serving {
@@ -195,12 +201,14 @@ func (s *Server) find(key sessionKey, remote string) (ss *session, first bool, e
 		if time.Now().Before(s.away[key]) {
 			return nil, false, errSentAway
 		}
-		exit, err := s.places.Take(accept.AddrOf(remote))
+		from := accept.AddrOf(v.req.Remote)
+		exit, err := s.places.Take(from)
 		if err != nil {
 			return nil, false, err
 		}
 		ss = &session{
 			opened: make(chan struct{}), gone: make(chan struct{}), exit: exit, quiet: quietFor(s.cfg.Segment),
+			from: from, alone: v.alone,
 		}
 		s.sessions[key] = ss
 		first = true
