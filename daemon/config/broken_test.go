@@ -90,6 +90,11 @@ var values = []broken{
 	{"a port by name", top("rtsp: {listen: \":rtsp\"}")},
 	{"two servers at one port", top("http: {listen: \":8554\"}")},
 	{"one server everywhere, one on loopback", top("http: {listen: \":9997\"}")},
+	{"two pushes that wait for calls at one port", top("cameras:\n  gate: {url: rtsp://h/}\npushes:\n" +
+		"  a: {camera: gate, url: \"srt://:9000?mode=listener\"}\n" +
+		"  b: {camera: gate, url: \"srt://127.0.0.1:9000\", mode: listener}\n")},
+	{"a push that waits for calls at a server's port", top("cameras:\n  gate: {url: rtsp://h/}\npushes:\n" +
+		"  a: {camera: gate, url: \"srt://h:9000\", backup: {url: \"srt://:8890?mode=listener\"}}\n")},
 	{"TLS with a certificate and no key", top("rtsp: {tls: {cert_file: a}}")},
 	{"multicast outside a site", top("rtsp: {multicast: {network: 224.0.1.0/24}}")},
 	{"multicast of IPv6", top("rtsp: {multicast: {network: \"ff05::/64\"}}")},

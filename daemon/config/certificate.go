@@ -48,7 +48,7 @@ func (l *loader) pem(place value, key, path string, secret bool) ([]byte, bool) 
 	l.sources = append(l.sources, source)
 	switch {
 	case err != nil:
-		l.lack(place, "cannot read the file: "+reason(err), "")
+		l.unreadable(place, path, path, err)
 		return nil, false
 	case len(data) > maxAuthorities:
 		l.lack(place, "the file is larger than 256 KiB", "")

@@ -164,7 +164,7 @@ func (ref authorityRef) settle(l *loader) {
 	l.sources = append(l.sources, Source{Path: path, SHA256: sum(data, err)})
 	switch {
 	case err != nil:
-		l.lack(ref.place, "cannot read the file: "+reason(err), "")
+		l.unreadable(ref.place, path, path, err)
 	case len(data) > maxAuthorities || !x509.NewCertPool().AppendCertsFromPEM(data):
 		l.lack(ref.place, "the file holds no certificate", "want PEM, BEGIN CERTIFICATE")
 	default:

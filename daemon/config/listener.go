@@ -108,10 +108,12 @@ func (d *decoder) ownTLS(t *ServerTLS, standard string) func(value) {
 	}
 }
 
+// bound is something that listens at an address, by the key that says so.
+type bound struct{ key, listen string }
+
 // checkListeners refuses two servers at one address.
 func (d *decoder) checkListeners() {
-	type server struct{ key, listen string }
-	all := []server{
+	d.distinct([]bound{
 		{"rtsp.listen", d.cfg.RTSP.Listen},
 		{"http.listen", d.cfg.HTTP.Listen},
 		{"api.listen", d.cfg.API.Listen},
@@ -119,7 +121,23 @@ func (d *decoder) checkListeners() {
 		{"metrics.listen", d.cfg.Metrics.Listen},
 		{"rtsp.tls.listen", d.cfg.RTSP.TLS.Listen},
 		{"http.tls.listen", d.cfg.HTTP.TLS.Listen},
+	})
+	all := []bound{{"srt.listen", d.cfg.SRT.Listen}}
+	for _, name := range keysOf(d.cfg.Pushes) {
+		p, key := d.cfg.Pushes[name], "pushes."+name
+		// One push is never at both of its own.
+		if own := p.Target.waitsAt(); own != "" && p.Enabled {
+			all = append(all, bound{key + ".url", own})
+		}
+		if other := p.Backup.Target.waitsAt(); other != "" && p.Enabled && other != p.Target.waitsAt() {
+			all = append(all, bound{key + ".backup.url", other})
+		}
 	}
+	d.distinct(all)
+}
+
+// distinct refuses two that are at one address.
+func (d *decoder) distinct(all []bound) {
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if overlap(a.listen, b.listen) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -243,7 +244,7 @@ func (ref secretRef) settle(l *loader) {
 
 // resolve finds what a reference names, or enters a mistake.
 func (l *loader) resolve(ref secretRef) (string, bool) {
-	path, what := ref.name, "the file"
+	path, what := ref.name, ""
 	switch {
 	case ref.kind == credential && l.Elsewhere && !isDir(l.CredentialsDir):
 		ref.place.warn("cannot be looked at here: systemd passes it to the daemon alone", "")
@@ -259,13 +260,28 @@ func (l *loader) resolve(ref secretRef) (string, bool) {
 	data, err := readFile(path, maxSecret)
 	l.sources = append(l.sources, Source{Path: path, SHA256: l.salted(data, err), Secret: true})
 	if err != nil {
-		l.lack(ref.place, fmt.Sprintf("cannot read %s: %s", what, reason(err)), "")
+		l.unreadable(ref.place, path, cmp.Or(what, path), err)
 		return "", false
 	}
 	if ref.kind == inFile && l.readable(path) {
 		ref.place.warn("everybody on this box can read the file", "chmod o= "+path)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), true
+}
+
+// unreadable enters that a file that the configuration names cannot be read. what is
+// how people know it.
+func (l *loader) unreadable(place value, path, what string, err error) {
+	hint := ""
+	switch {
+	case what != path: // a credential
+		hint = "systemd passes credentials by LoadCredential="
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "make the file, or mend its name here"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "chgrp camrelay " + path + " && chmod g+r " + path
+	}
+	l.lack(place, fmt.Sprintf("cannot read %s: %s", what, reason(err)), hint)
 }
 
 func isDir(name string) bool {

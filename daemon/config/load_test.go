@@ -174,7 +174,8 @@ func TestLoadRejects(t *testing.T) {
 			"conf.d/b.yaml:2:3: pushes.up: url is missing"},
 		{"a credential that was not given", func(b *box) {
 			b.write("conf.d/a.yaml", "cameras:\n  b: {url: rtsp://d/, password: \"${cred:b}\"}\n")
-		}, "conf.d/a.yaml:2:33: cameras.b.password: cannot read credential \"b\": no such file or directory"},
+		}, "conf.d/a.yaml:2:33: cameras.b.password: cannot read credential \"b\": no such file or directory " +
+			"(systemd passes credentials by LoadCredential=)"},
 		{"a credential where there are none", func(b *box) {
 			b.opts.CredentialsDir = ""
 			b.write("conf.d/a.yaml", "cameras:\n  b: {url: rtsp://d/, password: \"${cred:b}\"}\n")
@@ -182,7 +183,8 @@ func TestLoadRejects(t *testing.T) {
 			"(systemd passes credentials by LoadCredential=)"},
 		{"a secret's file that is not there", func(b *box) {
 			b.write("conf.d/a.yaml", "cameras:\n  b: {url: rtsp://d/, password_file: gone}\n")
-		}, "conf.d/a.yaml:2:38: cameras.b.password_file: cannot read the file: no such file or directory"},
+		}, "conf.d/a.yaml:2:38: cameras.b.password_file: cannot read conf.d/gone: no such file or directory " +
+			"(make the file, or mend its name here)"},
 		{"a secret's file that is empty", func(b *box) {
 			b.write("conf.d/a.yaml", "cameras:\n  b: {url: rtsp://d/, password_file: empty}\n")
 			b.write("conf.d/empty", "\n")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -202,6 +203,16 @@ func (d *decoder) srt(v value, u *url.URL, t *Target) {
 	if u.Hostname() == "" && t.Mode != ModeListener {
 		place.fail("names no host", "mode: listener waits for the other side to call")
 	}
+}
+
+// waitsAt returns the address at which the target waits for the other side to
+// call; empty if it calls itself.
+func (t *Target) waitsAt() string {
+	u, err := url.Parse(t.URL)
+	if t.Mode != ModeListener || err != nil || u.Port() == "" {
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), u.Port())
 }
 
 // srtOption takes one option from a URL, named as libsrt's tools name it.
