@@ -69,6 +69,16 @@ func commands() []command {
 				"itself. A new box lets in nobody from elsewhere until there is a user.",
 		},
 		{
+			name: "passwd", args: "NAME", summary: "give a user another password, and print it", setup: setupPasswd,
+			about: "The user is one that user add has made. No password or token of before lets that user in any more, " +
+				"and links made with it end.",
+		},
+		{
+			name: "link", args: "[CAMERA]", summary: "make a link by which others may watch for a while", setup: setupLink,
+			about: "It is the link of the user whose token the file of -token-file holds, for the camera's playlist, or " +
+				"for the page with all cameras that the user may see, and ends with that token at the latest.",
+		},
+		{
 			name: "user hash", summary: "read a password, print its password_hash for the section users", setup: setupUserHash,
 			about: "It is read from the terminal, twice, or from standard input.",
 		},

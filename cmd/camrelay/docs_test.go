@@ -37,8 +37,8 @@ func shipped(t *testing.T, name, text string) {
 func TestTheShippedCompletion(t *testing.T) {
 	shipped(t, "bash-completion/completions/camrelay", completion())
 	for line, want := range map[string]string{
-		"camrelay ": "run check status config events tail sessions kick keepalive push probe user bundle selftest demo " +
-			"completion version help",
+		"camrelay ": "run check status config events tail sessions kick keepalive push probe user passwd link bundle " +
+			"selftest demo completion version help",
 		"camrelay con":                    "config",
 		"camrelay config ":                "cat diff schema explain",
 		"camrelay config cat -":           "-c -conf-dir",

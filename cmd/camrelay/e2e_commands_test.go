@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +126,34 @@ func TestCommands(t *testing.T) {
 	if out := run(exitOK, "config diff -state-dir "+state, files...); !strings.Contains(out, "nothing") {
 		t.Error(out)
 	}
+	b.checkLink("-runtime-dir", b.runtime, "-token-file", token)
 	b.checkBundle(append(at, files...)...)
+}
+
+// checkLink makes a link of the camera, and one of the page, and opens them without
+// any password.
+func (b *box) checkLink(flags ...string) {
+	b.t.Helper()
+	for _, args := range [][]string{{"link", "gate", "-for", "10m"}, {"link"}} {
+		code, out, complaints := b.command(append(args, flags...)...)
+		link := strings.TrimSpace(out)
+		ours := strings.HasPrefix(link, "http://"+b.addr("http")+"/")
+		if code != exitOK || !ours || !strings.Contains(complaints, "until") {
+			b.t.Fatalf("%v: exit code %d, %q, %s", args, code, out, complaints)
+		}
+		res, err := http.Get(link)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			b.t.Errorf("%v: the link is answered %s", args, res.Status)
+		}
+	}
+	if code, _, said := b.command("link", "-for", "10m", "-runtime-dir", b.runtime); code != exitFailed ||
+		!strings.Contains(said, "links are made by users") {
+		b.t.Errorf("a link of nobody's: exit code %d, %s", code, said)
+	}
 }
 
 // checkBundle makes a bundle, once.

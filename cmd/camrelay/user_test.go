@@ -269,9 +269,8 @@ func TestUserAdd(t *testing.T) {
 	}
 }
 
-// canLogIn fails unless a box of that configuration lets in by these
-// credentials, and RTSP offers digest: everybody can by it.
-func canLogIn(t *testing.T, main string, who auth.Credentials, name string) {
+// accessOf returns who a box of that configuration lets in.
+func accessOf(t *testing.T, main string) (*auth.Access, []config.User) {
 	t.Helper()
 	dirs := []string{filepath.Join(filepath.Dir(main), "conf.d")}
 	cfg, _, err := config.Load(config.Options{File: main, Dirs: dirs})
@@ -289,6 +288,14 @@ func canLogIn(t *testing.T, main string, who auth.Credentials, name string) {
 	if _, err := access.Set(rules); err != nil {
 		t.Fatal(err)
 	}
+	return access, cfg.Users
+}
+
+// canLogIn fails unless a box of that configuration lets in by these
+// credentials, and RTSP offers digest: everybody can by it.
+func canLogIn(t *testing.T, main string, who auth.Credentials, name string) {
+	t.Helper()
+	access, _ := accessOf(t, main)
 	if p, err := access.Authenticate(who); err != nil || p.MayView("yard") != (who.User != "alice") {
 		t.Errorf("%s: %+v, %v", name, p, err)
 	}

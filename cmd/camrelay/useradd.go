@@ -33,8 +33,7 @@ func setupUserAdd(fs *flag.FlagSet) runner {
 	u.files.add(fs)
 	fs.StringVar(&u.role, "role", string(config.RoleViewer), "viewer, operator or admin")
 	fs.StringVar(&u.cameras, "cameras", "", "`names` with commas between of what it may see (default: all)")
-	fs.BoolVar(&u.token, "token", false, "make a token, for a player or a program, instead of a password")
-	fs.BoolVar(&u.choose, "choose", false, "read the password, from the terminal or standard input, instead of making one")
+	u.addSecret(fs)
 	return u.run
 }
 
@@ -125,7 +124,7 @@ func (u *userAdd) make(ctx context.Context) error {
 // text is the file that holds the user.
 func (u *userAdd) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Made by \"camrelay user add\". Removing the file removes the user.\nusers:\n")
+	b.WriteString(userHead + "users:\n")
 	fmt.Fprintf(&b, "  - name: \"%s\"\n    role: %s\n%s", u.name, u.role, u.hashes)
 	if u.cameras != "" {
 		fmt.Fprintf(&b, "    cameras: [\"%s\"]\n", strings.Join(u.names(), `", "`))
@@ -133,31 +132,39 @@ func (u *userAdd) text() string {
 	return b.String()
 }
 
-// save writes the file beside the other drop-ins, where only those can read it
-// who read them, unless the whole would be wrong with it.
+// file is the name of the user's drop-in.
+func (u *userAdd) file() string { return "user-" + u.name + ".yaml" }
+
+// save writes the file of a new user.
 func (u *userAdd) save() (file string, err error) {
+	file = filepath.Join(u.files.options().Dirs[0], u.file())
+	if _, err := os.Stat(file); err == nil {
+		return "", fmt.Errorf("%s is there already: camrelay passwd gives a user another password", file)
+	}
+	return file, u.write(file, u.text())
+}
+
+// write writes the file beside the other drop-ins, where only those can read it
+// who read them, unless the whole would be wrong with it.
+func (u *userAdd) write(file, text string) error {
 	opts := u.files.options()
 	opts.CredentialsDir, opts.Elsewhere = os.Getenv("CREDENTIALS_DIRECTORY"), true
-	dir, name := opts.Dirs[0], "user-"+u.name+".yaml"
-	file = filepath.Join(dir, name)
-	if _, err := os.Stat(file); err == nil {
-		return "", fmt.Errorf("%s is there already", file)
-	}
-	set, err := config.Read(opts).With(name, file, []byte(u.text()), opts)
+	set, err := config.Read(opts).With(filepath.Base(file), file, []byte(text), opts)
 	if err != nil {
-		return "", err
+		return err
 	}
 	r := set.Load(opts)
 	if r.Config == nil || len(r.LeftOut) > 0 {
 		fmt.Fprint(u.err, config.Format(r.Errors, false))
-		return "", errInvalid
+		return errInvalid
 	}
 	theirs := slices.DeleteFunc(r.Config.Warnings, func(w *config.Error) bool { return w.File != file })
 	fmt.Fprint(u.err, config.FormatWarnings(theirs, false)) // a camera that there is not
+	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", err
+		return err
 	}
-	return file, writeBeside(dir, name, []byte(u.text()))
+	return writeBeside(dir, filepath.Base(file), []byte(text))
 }
 
 // writeBeside writes a file at once and whole, for the owner of the directory
