@@ -155,8 +155,8 @@ var doors = []door{
 	{"golang.org/x/net", "media/rtspd media/camera", "", "batched datagrams"},
 	{
 		"golang.org/x/sys", "cmd/camrelay selftest hal/... systemd daemon media/hls media/rtspd media/camera media/srt " +
-			"media/upstream media/mediatest",
-		"", "few rooms talk to the kernel",
+			"media/upstream media/mediatest daemon/watch",
+		"", "few rooms talk to the kernel; watch asks it whether a file is a mount",
 	},
 }
 
