@@ -162,12 +162,17 @@ func (f *follower) tell(events []webhook.Event, lost uint64) error {
 	return f.send(b.String())
 }
 
-// may tells whether the client may know of the event.
+// may tells whether the client may know of the event. What happens to the files is
+// told with what is wrong in them, of any camera.
 func (f *follower) may(e webhook.Event) bool {
-	if e.Path == "" {
+	switch {
+	case e.Path != "":
+		return f.who.MayView(e.Path)
+	case webhook.Matches([]string{"config.*"}, e.Type):
+		return f.who.May(auth.Operate) && f.who.MayViewAll()
+	default:
 		return f.who.May(auth.Operate)
 	}
-	return f.who.MayView(e.Path)
 }
 
 func (f *follower) send(text string) error {

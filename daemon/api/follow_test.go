@@ -221,17 +221,23 @@ func TestAFollowerHearsOnlyOfWhatItMaySee(t *testing.T) {
 		want  string
 	}{
 		{"viewer", "path.ready"}, // of gate
-		{"operator", "path.ready path.not_ready config.applied"},
-		{"admin", "path.ready path.not_ready config.applied"},
+		{"operator of gate", "path.ready box.condition_raised"},
+		{"operator", "path.ready path.not_ready config.applied box.condition_raised"},
+		{"admin", "path.ready path.not_ready config.applied box.condition_raised"},
 	}
 	for _, row := range rows {
 		t.Run(row.token, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFollowed(t, staff())
+				rules, limited := staff(), "operator of gate"
+				rules.Users = append(rules.Users, auth.User{
+					Name: limited, TokenHashes: sums(limited), Role: auth.RoleOperator, Cameras: []string{"gate"},
+				})
+				f := newFollowed(t, rules)
 				h := f.read(f.ask("?since=0", row.token))
 				f.events.Append(webhook.Event{Type: "path.ready", Path: "gate"})
 				f.events.Append(webhook.Event{Type: "path.not_ready", Path: "yard"})
-				f.events.Append(webhook.Event{Type: "config.applied"})
+				f.events.Append(webhook.Event{Type: "config.applied", Reason: "not about yard"})
+				f.events.Append(webhook.Event{Type: "box.condition_raised"})
 				synctest.Wait()
 				if got := strings.Join(h.types, " "); got != row.want {
 					t.Errorf("%q, want %q", got, row.want)
