@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,6 +305,15 @@ func TestAViewerThatReadsNothingIsClosed(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	eventually(t, "it is counted", func() bool { return x.Stats().Slow == 1 && x.Stats().Viewers == 0 })
+}
+
+// TestWhoReadsTellsOfAViewerThatReadsNothing: the kernel tells one of two calls, and
+// that may be the one that reads.
+func TestWhoReadsTellsOfAViewerThatReadsNothing(t *testing.T) {
+	err := new(viewer).silence(&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)})
+	if !errors.Is(err, errSlow) {
+		t.Errorf("ended with %v", err)
+	}
 }
 
 func TestAViewerThatIsOvertakenAgainAndAgain(t *testing.T) {

@@ -83,7 +83,7 @@ func (v *viewer) listen() (err error) {
 		}
 		greeted, asked := v.desk.hello != nil, v.desk.asked
 		err = v.desk.input(buf[:n], time.Now())
-		said := v.say(v.desk.reply)
+		said := slow(v.say(v.desk.reply))
 		v.desk.reply = v.desk.reply[:0]
 		if err = errors.Join(err, said); err != nil {
 			return err
@@ -107,7 +107,16 @@ func (v *viewer) silence(err error) error {
 	case errors.Is(err, net.ErrClosed), closed(err):
 		return errGone
 	}
-	return stalled(err)
+	return slow(err)
+}
+
+// slow makes errSlow of the kernel's word for it: the other call on the connection
+// does not get it then.
+func slow(err error) error {
+	if errors.Is(stalled(err), errStalled) {
+		return errSlow
+	}
+	return err
 }
 
 // play opens the stream that is wanted and sends it until that ends.
