@@ -74,6 +74,7 @@ func added(t *testing.T, h http.Handler, edit func(*http.Request)) string {
 	t.Helper()
 	code, v := call(t, h, "POST", "/v3/paths/keepalive/add/gate", "", edit)
 	id, _ := v["id"].(string)
+	delete(v, "warning") // of a machine that is too busy to write
 	if code != http.StatusOK || !keepalive.ValidID(id) || len(v) != 1 {
 		t.Fatalf("status %d, %v", code, v)
 	}
@@ -153,6 +154,7 @@ func TestM4_M6_RemoveKeepalive(t *testing.T) {
 		if text, _ := v["error"].(string); code != row.code || !strings.Contains(text, row.says) {
 			t.Errorf("%s: status %d, %v", row.name, code, v)
 		}
+		delete(v, "warning") // as in added
 		if row.code == 200 && row.method == "DELETE" && (len(v) != 1 || v["status"] != "ok") {
 			t.Errorf("%s: %v", row.name, v)
 		}
