@@ -3,17 +3,43 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestClientsOfMediaMTX lets a public client library call MediaMTX's operations
-// by their names: it lists paths and sessions, and kicks one. A validator that is
-// not ours reads the description of the API before.
+// What clients of MediaMTX are made of: its description of its API, in the module
+// and with the sum that are named here.
+const (
+	mediaMTX    = "github.com/bluenviron/mediamtx@v1.13.1"
+	mediaMTXSum = "h1:Sdqz8bSxnEC4TPuXw+cNAZBbqhae3utqCLWpnfMhyus="
+)
+
+// descriptionOfMediaMTX fetches that module and returns the path of the description.
+func descriptionOfMediaMTX(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command("go", "mod", "download", "-json", mediaMTX)
+	cmd.Dir = t.TempDir() // it is no dependency of this module
+	cmd.Env = append(os.Environ(), "GONOSUMDB="+strings.Split(mediaMTX, "@")[0])
+	out, err := cmd.Output()
+	var module struct{ Dir, Sum, Error string }
+	if jerr := json.Unmarshal(out, &module); err != nil || jerr != nil || module.Sum != mediaMTXSum {
+		t.Fatalf("cannot fetch %s: %v, %v, %+v", mediaMTX, err, jerr, module)
+	}
+	return filepath.Join(module.Dir, "apidocs", "openapi.yaml")
+}
+
+// TestClientsOfMediaMTX lets a client library that reads MediaMTX's own description
+// call its operations: it lists paths and sessions, and kicks one. Each answer is what
+// is described there. A validator that is not ours reads our description.
 func TestClientsOfMediaMTX(t *testing.T) {
 	t.Parallel()
+	theirs := descriptionOfMediaMTX(t)
 	_, script := npmScript(t, "client.mjs", "openapi-client-axios@7.9.1", "axios@1.21.1",
-		"@seriousme/openapi-schema-validator@2.11.0")
+		"@seriousme/openapi-schema-validator@2.11.0", "ajv@8.17.1", "js-yaml@4.1.0")
 	cam := startFakeCam(t)
 	b := startBox(t, fmt.Sprintf("version: 1\naccess: {view: open}\ncameras:\n  gate: {url: %q}\nusers:\n"+
 		"  - {name: root, role: admin, token_hash: %s}\n", cam.url("cam1"), tokenHash(ownToken)))
@@ -25,7 +51,7 @@ func TestClientsOfMediaMTX(t *testing.T) {
 		}
 		return nil
 	})
-	out, errs, err := tool(t, 2*time.Minute, "node", script, "http://"+b.addr("api"), ownToken)
+	out, errs, err := tool(t, 2*time.Minute, "node", script, "http://"+b.addr("api"), ownToken, theirs)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, errs)
 	}
@@ -34,11 +60,12 @@ func TestClientsOfMediaMTX(t *testing.T) {
 			Valid  bool
 			Errors any
 		}
-		Info          struct{ Version, Started string }
+		Wrong         []any
+		Checked       []string
 		Paths         []string
 		Path          struct{ Name, ConfName string }
 		Session       struct{ ID, Path, State string }
-		Kicked        struct{ Status string }
+		Status        int
 		Left, Refused int
 	}
 	if err := json.Unmarshal([]byte(out), &saw); err != nil {
@@ -48,9 +75,11 @@ func TestClientsOfMediaMTX(t *testing.T) {
 	switch {
 	case !saw.Valid.Valid:
 		t.Errorf("openapi.json is not valid: %v", saw.Valid.Errors)
-	case saw.Info.Version == "" || saw.Info.Started == "" || len(saw.Paths) != 1 || saw.Path.Name != "gate":
+	case len(saw.Wrong) > 0 || len(saw.Checked) != 7:
+		t.Errorf("of %v not as MediaMTX describes them: %v", saw.Checked, saw.Wrong)
+	case len(saw.Paths) != 1 || saw.Path.Name != "gate":
 		t.Errorf("the client saw %+v", saw)
-	case saw.Session.Path != "gate" || saw.Session.State != "read" || saw.Kicked.Status != "ok" || saw.Left != 0:
+	case saw.Session.Path != "gate" || saw.Session.State != "read" || saw.Status != 200 || saw.Left != 0:
 		t.Errorf("the session and its end: %+v", saw)
 	case saw.Refused != 404:
 		t.Errorf("kicking it again: status %d", saw.Refused)
