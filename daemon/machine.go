@@ -30,8 +30,7 @@ func (m *machine) path() string { return filepath.Join(m.dir, MachineFile) }
 
 // kept is what the file holds.
 type kept struct {
-	Cameras map[string]json.RawMessage `json:"cameras,omitempty"`
-	Pushes  map[string]json.RawMessage `json:"pushes"`
+	Pushes map[string]json.RawMessage `json:"pushes"`
 }
 
 // edit lets change edit what the file holds, and brings it to the disk unless
@@ -39,7 +38,7 @@ type kept struct {
 func (m *machine) edit(change func(k *kept) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := kept{Cameras: make(map[string]json.RawMessage), Pushes: make(map[string]json.RawMessage)}
+	k := kept{Pushes: make(map[string]json.RawMessage)}
 	text, err := os.ReadFile(m.path())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot read %s: %w", m.path(), err)

@@ -20,19 +20,18 @@ import (
 // plan is what is to run, as comparable specifications: whatever differs from
 // what runs is restarted, and nothing else.
 type plan struct {
-	access      auth.Rules
-	paths       map[string]relay.Policy
-	source      relay.Policy // of paths that are added at run time
-	cameras     map[string]cameraSpec
-	cameraFiles map[string]string      // that name them
-	hls         map[string]packageSpec // packaged as long as the camera is warm
-	outputs     map[string]config.Outputs
-	ladders     map[string]string // paths with commas between them
-	jpegs       map[string]still.Source
-	audio       map[string]config.Audio // of viewers, from their next start on
-	pushes      map[string]pushPlan
-	named       map[string]config.Camera // for pushes that are added at run time
-	servers     serverSpec
+	access  auth.Rules
+	paths   map[string]relay.Policy
+	source  relay.Policy // of paths that are added at run time
+	cameras map[string]cameraSpec
+	hls     map[string]packageSpec // packaged as long as the camera is warm
+	outputs map[string]config.Outputs
+	ladders map[string]string // paths with commas between them
+	jpegs   map[string]still.Source
+	audio   map[string]config.Audio // of viewers, from their next start on
+	pushes  map[string]pushPlan
+	named   map[string]config.Camera // for pushes that are added at run time
+	servers serverSpec
 
 	keepalives map[string]keepalive.Declared
 	terminate  config.Terminate
@@ -160,7 +159,6 @@ func planOf(cfg *config.Config, version string) plan {
 	for name, k := range cfg.Keepalives {
 		p.keepalives[name] = keepalive.Declared{Path: k.Camera, Label: k.Label, Priority: k.Priority}
 	}
-	p.cameraFiles = cfg.CameraFiles
 	for name, push := range cfg.Pushes {
 		p.pushes[name] = pushOf(push, cfg.Files[name], version)
 	}

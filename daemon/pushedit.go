@@ -149,7 +149,7 @@ func (p *pushes) Remove(name, by string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if plan, ok := p.planned[name]; ok {
-		return &api.OwnedError{What: "push", File: plan.terms.file}
+		return &api.OwnedError{File: plan.terms.file}
 	}
 	if _, ok := p.added[name]; !ok {
 		return api.ErrNoPush

@@ -267,9 +267,6 @@ func (s *servers) apiConfig() api.Config {
 		Version: s.d.opts.Version, Started: s.d.started, Access: s.d.access, Relay: s.d.relay,
 		Sources: s.d.sources, Sessions: s.d.sessions,
 		Keepalive: s.d.leases, End: s.d.end, PushControl: s.d.pushes,
-		CameraKeeper: &keptCameras{
-			machine: &s.d.pushes.machine, applied: s.d.current.Load, relay: s.d.relay, pushes: s.d.pushes.list, log: s.log,
-		},
 		Terminate: func() config.Terminate { return *s.d.terminate.Load() },
 		Pushes:    s.d.pushes.list, HLS: s.hlsStatus, Outputs: s.outputsOf,
 		Config: s.d.configStatus, Listeners: s.listeners,

@@ -31,23 +31,21 @@ type Config struct {
 	// is wanted again. It tells whether the session was there and nobody else has.
 	End         func(one *session.Session, by, reason string, holdOff time.Duration) bool
 	PushControl PushControl
-	// CameraKeeper keeps cameras for good; nil: nothing is kept.
-	CameraKeeper CameraKeeper
-	Terminate    func() config.Terminate                // what the configuration says of it
-	Pushes       func() []Push                          // by name
-	HLS          func(camera string) *HLSStatus         // nil: nothing is packaged
-	Outputs      func(camera string) []OutputStatus     // nil: nobody knows
-	Config       func() ConfigStatus                    // of the files
-	ConfigNews   func() (ConfigStatus, <-chan struct{}) // the same, and what is closed when it changes; nil: it never does
-	Plan         func(PlanRequest) PlanResult           // nil: there are no files
-	Listeners    func() map[string]string               // server → bound address
-	SourceURL    func(path string) string               // of its camera, without secrets; nil: not told
-	Events       *webhook.Log                           // nil: nothing happens
-	Hooks        func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
-	Alive        func() bool                            // what applies the configuration goes round; nil: it does
-	Ready        func() []string                        // what does not work; nil: everything does
-	Box          func() *BoxStatus                      // nil, or the answer is: nothing is known
-	Identify     func() bool                            // makes the box blink, false if it cannot; nil: it cannot
+	Terminate   func() config.Terminate                // what the configuration says of it
+	Pushes      func() []Push                          // by name
+	HLS         func(camera string) *HLSStatus         // nil: nothing is packaged
+	Outputs     func(camera string) []OutputStatus     // nil: nobody knows
+	Config      func() ConfigStatus                    // of the files
+	ConfigNews  func() (ConfigStatus, <-chan struct{}) // the same, and what is closed when it changes; nil: it never does
+	Plan        func(PlanRequest) PlanResult           // nil: there are no files
+	Listeners   func() map[string]string               // server → bound address
+	SourceURL   func(path string) string               // of its camera, without secrets; nil: not told
+	Events      *webhook.Log                           // nil: nothing happens
+	Hooks       func() map[string]webhook.Status       // by key in the section hooks; nil: there are none
+	Alive       func() bool                            // what applies the configuration goes round; nil: it does
+	Ready       func() []string                        // what does not work; nil: everything does
+	Box         func() *BoxStatus                      // nil, or the answer is: nothing is known
+	Identify    func() bool                            // makes the box blink, false if it cannot; nil: it cannot
 }
 
 // Push is the state of one push.
@@ -119,8 +117,6 @@ func (s server) routes() []route {
 		{"GET /v1/sessions/ended", auth.Read, s.sessionsEnded},
 		{"POST /v1/links", auth.Operate, s.linkAdd},
 		{"GET /v1/cameras", auth.Read, s.camerasList},
-		{"POST /v1/cameras", auth.Admin, s.cameraKeep},
-		{"DELETE /v1/cameras/{name}", auth.Admin, s.cameraRemove},
 		{"GET /v1/cameras/{name}", auth.Read, s.camera(s.cameraGet)},
 		{"GET /v1/cameras/{name}/demand", auth.Read, s.camera(s.cameraDemand)},
 		{"POST /v1/cameras/{name}/start", auth.Operate, s.camera(s.cameraStart)},

@@ -130,14 +130,7 @@ func operations() map[string]operation {
 			id: "linkAdd", summary: "Make a link by which others may watch for a while without a password",
 			body: LinkRequest{}, answer: LinkStatus{}, code: http.StatusCreated,
 		},
-		"GET /v1/cameras": {id: "cameras", summary: "Cameras by name", answer: list[CameraStatus]{}},
-		"POST /v1/cameras": {
-			id: "cameraKeep", summary: "Add a camera for good", needsBody: true,
-			body: anyObject("name, and the keys of a camera in a file"), answer: keptAnswer{}, code: http.StatusAccepted,
-		},
-		"DELETE /v1/cameras/{name}": {
-			id: "cameraRemove", summary: "Remove a camera that was added for good", code: http.StatusNoContent,
-		},
+		"GET /v1/cameras":               {id: "cameras", summary: "Cameras by name", answer: list[CameraStatus]{}},
 		"GET /v1/cameras/{name}":        {id: "camera", summary: "One camera", answer: CameraStatus{}},
 		"GET /v1/cameras/{name}/demand": {id: "cameraDemand", summary: "Why a camera runs or not", answer: DemandStatus{}},
 		"POST /v1/cameras/{name}/start": {
@@ -150,7 +143,7 @@ func operations() map[string]operation {
 		"POST /v1/pushes": {
 			id: "pushAdd", summary: "Add a push", needsBody: true,
 			body:   anyObject("name, the keys of a push in a file, and persist: true to keep it over a restart"),
-			answer: PushStatus{}, code: http.StatusCreated, others: map[int]any{http.StatusAccepted: keptAnswer{}},
+			answer: PushStatus{}, code: http.StatusCreated, others: map[int]any{http.StatusAccepted: pushKept{}},
 		},
 		"DELETE /v1/pushes/{name}": {
 			id: "pushRemove", summary: "Remove a push that was added", code: http.StatusNoContent,

@@ -44,13 +44,11 @@ var (
 	ErrPushExists = errors.New("there is a push of this name")
 )
 
-// OwnedError tells that something is a file's, which is to be edited instead.
-type OwnedError struct{ What, File string }
+// OwnedError tells that a push is a file's, which is to be edited instead.
+type OwnedError struct{ File string }
 
 // Error names the file.
-func (e *OwnedError) Error() string {
-	return "the " + e.What + " is named by " + e.File + ", edit that file"
-}
+func (e *OwnedError) Error() string { return "the push is named by " + e.File + ", edit that file" }
 
 // PushStatus is one push.
 type PushStatus struct {
@@ -117,10 +115,21 @@ func (s server) pushStatus(p Push) PushStatus {
 	return st
 }
 
+// pushKept is the answer to a push that is kept: it runs once the file is read.
+type pushKept struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
 // pushAdd adds a push for as long as the daemon runs, or for good.
 func (s server) pushAdd(w http.ResponseWriter, r *http.Request) {
-	name, body, err := namedBody(r)
+	var body map[string]json.RawMessage
+	var name string
 	keep := false
+	err := decodeBody(r, &body)
+	if err == nil && json.Unmarshal(body["name"], &name) != nil {
+		err = errors.New("name is missing, or no string")
+	}
 	if raw, ok := body["persist"]; err == nil && ok && json.Unmarshal(raw, &keep) != nil {
 		err = errors.New("persist is to be true or false")
 	}
@@ -134,7 +143,7 @@ func (s server) pushAdd(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic("api: internal error: " + err.Error()) // it has just been decoded
 	}
-	answer := keptAnswer{Name: name}
+	answer := pushKept{Name: name}
 	if keep {
 		answer.File, err = s.PushControl.Keep(name, text)
 	} else {

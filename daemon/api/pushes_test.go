@@ -47,7 +47,7 @@ func (f *fakePushes) Keep(name string, text []byte) (string, error) {
 func (f *fakePushes) Remove(name, _ string) error {
 	switch name {
 	case "up":
-		return &OwnedError{"push", "conf.d/site.yaml"}
+		return &OwnedError{"conf.d/site.yaml"}
 	case "kept":
 		return errors.New("cannot write api.yaml: no space left on device")
 	}

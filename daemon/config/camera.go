@@ -77,25 +77,10 @@ func (d *decoder) cameras(v value) {
 		cam := newCamera(d.cfg.Defaults)
 		sub := d.camera(e, e.name.Value, &cam)
 		d.cfg.Cameras[e.name.Value] = cam
-		d.cfg.CameraFiles[e.name.Value] = e.src.name
 		if sub != nil {
 			d.sub(*sub, e.name.Value, cam)
 		}
 	}
-}
-
-// ParseCamera checks a camera of the configuration in a JSON object, as ParsePush
-// reads a push.
-func ParseCamera(name string, text []byte) error {
-	d := newDecoder()
-	return d.body("cameras", name, text, func(v value) {
-		cam := newCamera(d.cfg.Defaults)
-		sub := d.camera(v, name, &cam)
-		d.cfg.Cameras[name] = cam
-		if sub != nil {
-			d.sub(*sub, name, cam)
-		}
-	})
 }
 
 // cameraFields is the table of a camera's keys. user takes what the URL holds.

@@ -31,21 +31,20 @@ const (
 // Config is the configuration with all defaults applied and all secrets
 // resolved.
 type Config struct {
-	Version     int
-	Access      Access
-	RTSP        RTSP
-	HTTP        HTTP     // viewers: page, HLS, DASH, MPEG-TS, FLV, images
-	RTMP        Listener // of playing
-	SRT         SRT      // of playing
-	API         API
-	Metrics     Listener // for Prometheus
-	HLS         HLS
-	Defaults    Defaults
-	Cameras     map[string]Camera   // by path; the sub stream of gate is gate_sub
-	Ladders     map[string][]string // paths that are one playlist, by the path of that; two or more, in the order given
-	Pushes      map[string]Push
-	Files       map[string]string // file that names a push, by its name
-	CameraFiles map[string]string // and a camera
+	Version  int
+	Access   Access
+	RTSP     RTSP
+	HTTP     HTTP     // viewers: page, HLS, DASH, MPEG-TS, FLV, images
+	RTMP     Listener // of playing
+	SRT      SRT      // of playing
+	API      API
+	Metrics  Listener // for Prometheus
+	HLS      HLS
+	Defaults Defaults
+	Cameras  map[string]Camera   // by path; the sub stream of gate is gate_sub
+	Ladders  map[string][]string // paths that are one playlist, by the path of that; two or more, in the order given
+	Pushes   map[string]Push
+	Files    map[string]string // file that names a push, by its name
 
 	Keepalives   map[string]Keepalive
 	Hooks        map[string]Hook // by HookNotFound and the like
@@ -165,7 +164,6 @@ func standard() *Config {
 		Ladders:      make(map[string][]string),
 		Pushes:       make(map[string]Push),
 		Files:        make(map[string]string),
-		CameraFiles:  make(map[string]string),
 		Keepalives:   make(map[string]Keepalive),
 		Hooks:        make(map[string]Hook),
 		Terminate:    Terminate{HoldOff: time.Minute},

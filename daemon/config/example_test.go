@@ -42,7 +42,7 @@ func TestShippedFile(t *testing.T) {
 	}
 	// What it shows as defaults are the defaults.
 	cfg.Cameras, cfg.Pushes, cfg.Keepalives = full.Cameras, full.Pushes, full.Keepalives
-	cfg.Ladders, cfg.Files, cfg.CameraFiles = full.Ladders, full.Files, full.CameraFiles
+	cfg.Ladders, cfg.Files = full.Ladders, full.Files
 	cfg.Hooks, cfg.Users, cfg.Warnings = full.Hooks, full.Users, full.Warnings
 	if !reflect.DeepEqual(cfg, full) {
 		t.Errorf("the defaults are\n%+v, shown are\n%+v", cfg, full)

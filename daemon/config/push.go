@@ -186,30 +186,18 @@ func (d *decoder) orphan(push, camera string) bool {
 func (c *Config) ParsePush(name string, text []byte) (Push, error) {
 	d := newDecoder()
 	d.cfg.Cameras = c.Cameras
-	err := d.body("pushes", name, text, func(v value) {
-		p := newPush()
-		d.push(v, name, &p)
-		d.cfg.Pushes[name] = p
-	})
-	if err != nil {
-		return Push{}, err
-	}
-	return d.cfg.Pushes[name], nil
-}
-
-// body reads the one entry of a section from a JSON object that is no file. The
-// error is of type Errors; its keys are those in the object.
-func (d *decoder) body(section, name string, text []byte, read func(v value)) error {
 	src, bad := readTree("body", text)
 	if bad != nil {
-		return Errors{bad}
+		return Push{}, Errors{bad}
 	}
-	v := value{d: d, src: src, key: section + "." + name, node: src.root}
+	v := value{d: d, src: src, key: "pushes." + name, node: src.root}
 	d.at[v.key] = v
 	if !named.MatchString(name) {
 		v.fail("bad name", "1 to 64 of a-z, 0-9, _ and -")
 	}
-	read(v)
+	p := newPush()
+	d.push(v, name, &p)
+	d.cfg.Pushes[name] = p
 	for _, ref := range d.secrets {
 		if ref.kind != literal {
 			ref.place.fail("is for files only", "give the secret itself")
@@ -221,13 +209,13 @@ func (d *decoder) body(section, name string, text []byte, read func(v value)) er
 		ref.place.fail("is for files only", "give fingerprint")
 	}
 	d.checkPushes()
-	if len(d.errs) == 0 {
-		return nil
+	if len(d.errs) > 0 {
+		for _, e := range d.errs {
+			e.Key = strings.TrimPrefix(strings.TrimPrefix(e.Key, "pushes."+name), ".")
+		}
+		return Push{}, d.errs.sorted([]string{"body"})
 	}
-	for _, e := range d.errs {
-		e.Key = strings.TrimPrefix(strings.TrimPrefix(e.Key, v.key), ".")
-	}
-	return d.errs.sorted([]string{"body"})
+	return d.cfg.Pushes[name], nil
 }
 
 // secretFields enters the two keys of a secret: itself, and a file that holds it.
