@@ -3,6 +3,7 @@
 package srt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -150,7 +151,7 @@ func (s *Server) serve(ctx context.Context, c *call, req hub.Request) {
 		if l = c.connected(ctx); l != nil {
 			defer l.close()
 		} else if err == nil {
-			err = c.mistrust(ctx, errEncrypted)
+			err = cmp.Or(c.mistrust(ctx, errEncrypted), errShutdown)
 		}
 	}
 	if err == nil {

@@ -146,6 +146,25 @@ func TestAPassphraseThatNobodyWants(t *testing.T) {
 	}
 }
 
+// TestTheServerStopsDuringAHandshake: the stream is there, its caller never is.
+func TestTheServerStopsDuringAHandshake(t *testing.T) {
+	t.Parallel()
+	cam := play(t, mediatest.H264)
+	s := serve(t, Config{}, cam.stream)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for range 20 { // what follows a subscription takes place side by side
+		c, _, err := s.server.enter(caller{id: -1, remote: netip.MustParseAddrPort("127.0.0.1:9")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.server.serve(stopped, c, hub.Request{Protocol: "srt", Path: "cam", Remote: "127.0.0.1:9"})
+		if err := s.reason(); !errors.Is(err, errShutdown) {
+			t.Errorf("ended by %v", err)
+		}
+	}
+}
+
 // calling returns how many callers the server knows.
 func (s *site) calling() int {
 	s.server.mu.Lock()
