@@ -2,28 +2,25 @@ package hls
 
 import (
 	"errors"
+	"fmt"
 	"sync"
-	"time"
 
 	"camrelay/media/accept"
+	"camrelay/media/hub"
 )
 
 // Bounds of the requests that are held until there is what they ask for.
 const (
-	maxHeld     = 2048
-	maxHeldFrom = 256 // of the players of one address
+	maxHeld     = 4096
+	maxHeldFrom = 2 * maxSessionsFrom // of the players of one address
 	// maxHeldBy is of one player: it waits for a playlist and for a part, and may
 	// have given up as many of which nobody has heard yet.
 	maxHeldBy = 4
 )
 
-// heldTooManyError is the error of one who has too many requests held.
-type heldTooManyError struct{}
-
-func (heldTooManyError) Error() string { return "too many requests are held" }
-
-// RetryAfter is when some of them will have been answered.
-func (heldTooManyError) RetryAfter() time.Duration { return time.Second }
+// errHeldTooMany is the error of one who has too many requests held. It is answered
+// with 503 and not 429, which hls.js takes for the end.
+var errHeldTooMany = fmt.Errorf("%w: too many requests are held", hub.ErrUnavailable)
 
 // hold counts a request of the session that is held until release. Players that
 // show all the same are one session, so only their address is bounded.
@@ -31,12 +28,12 @@ func (s *Server) hold(ss *session) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ss.alone && ss.held >= maxHeldBy {
-		return nil, heldTooManyError{}
+		return nil, errHeldTooMany
 	}
 	leave, err := s.held.Take(ss.from)
 	switch {
 	case errors.Is(err, accept.ErrFromOne):
-		return nil, heldTooManyError{}
+		return nil, errHeldTooMany
 	case err != nil:
 		return nil, err
 	}

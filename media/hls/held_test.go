@@ -69,12 +69,12 @@ func TestRequestsThatAreHeldAreBounded(t *testing.T) {
 		free   func(player, query string) (from, path string) // is held all the same
 	}{
 		{
-			"one player", maxHeldBy, 429,
+			"one player", maxHeldBy, 503,
 			func(_ int, player, query string) (string, string) { return one, player + query },
 			func(_, query string) (string, string) { return one, "/gate/live.m3u8?session=other" + query },
 		},
 		{
-			"one address", maxHeldFrom, 429,
+			"one address", maxHeldFrom, 503,
 			func(_ int, _, query string) (string, string) { return one, "/gate/live.m3u8?x=y" + query },
 			func(player, query string) (string, string) { return other, player + query },
 		},

@@ -38,8 +38,8 @@ const (
 	// maxJournal is how much is appended to the journal before it is written anew,
 	// or as much as was written then, whichever is more.
 	maxJournal = 16 << 10
-	// longest is more than a window of an hour takes.
-	longest = 4 << 20
+	// longest is more than a window of an hour takes in parts of 100 ms.
+	longest = 16 << 20
 	// outdated is how long after the last part nobody waits for what is listed.
 	outdated = 30 * time.Second
 
