@@ -220,7 +220,7 @@ func (d *daemon) run(ctx context.Context) error {
 
 // problems returns what was applied and does not work.
 func (d *daemon) problems() []string {
-	all := append(d.hooks.problems(), d.servers.problems()...)
+	all := slices.Concat(d.hooks.problems(), d.servers.problems(), d.kennel.problems())
 	if d.conf.err != nil {
 		all = append(all, "the last good configuration cannot be saved: "+d.conf.err.Error())
 	}
@@ -240,6 +240,7 @@ func (d *daemon) mend(ctx context.Context) {
 	d.save()
 	d.hooks.retry(ctx)
 	d.servers.retry(ctx)
+	d.kennel.retry()
 	if d.servers.hls.problem() != nil {
 		d.servers.hls.retry(ctx)
 		if d.servers.hls.problem() == nil {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -26,7 +27,7 @@ type kennel struct {
 
 	name string // as it was applied
 	dog  feeder // nil: none is armed
-	sick bool   // it could not be fed
+	err  error  // why the named one is not armed or not fed
 }
 
 // openDog arms a watchdog of a board.
@@ -50,37 +51,57 @@ func (k *kennel) use(name string) {
 	}
 	k.close()
 	k.name = name
-	if name == "" {
+	k.arm()
+}
+
+// retry tries again to arm what is not, unless its driver does not answer.
+func (k *kennel) retry() {
+	if k.err != nil && !errors.Is(k.err, hal.ErrHung) {
+		k.arm()
+	}
+}
+
+func (k *kennel) arm() {
+	if k.name == "" || k.dog != nil {
 		return
 	}
-	dog, err := k.open(k.root, name)
-	if err != nil {
-		k.log.Error("the hardware's watchdog is not fed", "watchdog", name, "err", err)
-		return
+	dog, err := k.open(k.root, k.name)
+	k.note(err)
+	if err == nil {
+		k.dog = dog
+		k.log.Info("the hardware's watchdog is fed", "watchdog", k.name)
 	}
-	k.dog, k.sick = dog, false
-	k.log.Info("the hardware's watchdog is fed", "watchdog", name)
 }
 
 // feed tells the hardware that all is well.
 func (k *kennel) feed() {
-	if k.dog == nil {
-		return
+	if k.dog != nil {
+		k.note(k.dog.Feed())
 	}
-	err := k.dog.Feed()
-	if err != nil && !k.sick {
+}
+
+// note keeps why the watchdog is not fed, and logs it once.
+func (k *kennel) note(err error) {
+	if err != nil && k.err == nil {
 		k.log.Error("the hardware's watchdog is not fed", "watchdog", k.name, "err", err)
 	}
-	k.sick = err != nil
+	k.err = err
+}
+
+// problems returns what was applied and does not work.
+func (k *kennel) problems() []string {
+	if k.err == nil {
+		return nil
+	}
+	return []string{"box.watchdog: " + k.err.Error()}
 }
 
 // close disarms it. Only who stops in good order does.
 func (k *kennel) close() {
-	if k.dog == nil {
-		return
+	if k.dog != nil {
+		if err := k.dog.Disarm(); err != nil {
+			k.log.Error("the hardware's watchdog stays armed", "watchdog", k.name, "err", err)
+		}
 	}
-	if err := k.dog.Disarm(); err != nil {
-		k.log.Error("the hardware's watchdog stays armed", "watchdog", k.name, "err", err)
-	}
-	k.dog, k.name = nil, ""
+	k.dog, k.name, k.err = nil, "", nil
 }

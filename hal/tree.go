@@ -47,8 +47,9 @@ func (t *Tree) hung() []string {
 }
 
 // within does something with a file, or gives it up after a while. What has been
-// given up is not begun again until it has come back.
-func within[T any](t *Tree, name string, do func(*os.Root) (T, error)) (T, error) {
+// given up is not begun again until it has come back; late, if it is not nil, gets
+// what comes then.
+func within[T any](t *Tree, name string, do func(*os.Root) (T, error), late func(T)) (T, error) {
 	var none T
 	if t.root == nil {
 		return none, fs.ErrNotExist
@@ -65,13 +66,19 @@ func within[T any](t *Tree, name string, do func(*os.Root) (T, error)) (T, error
 		value T
 		err   error
 	}
-	done := make(chan result, 1)
+	done, gone := make(chan result), make(chan struct{})
 	go func() {
 		v, err := do(t.root)
 		t.mu.Lock()
 		delete(t.busy, name)
 		t.mu.Unlock()
-		done <- result{v, err}
+		select {
+		case done <- result{v, err}:
+		case <-gone:
+			if err == nil && late != nil {
+				late(v)
+			}
+		}
 	}()
 	limit := time.NewTimer(t.patience)
 	defer limit.Stop()
@@ -79,6 +86,7 @@ func within[T any](t *Tree, name string, do func(*os.Root) (T, error)) (T, error
 	case r := <-done:
 		return r.value, r.err
 	case <-limit.C:
+		close(gone)
 		return none, fmt.Errorf("cannot use /%s/%s: %w", t.name, name, ErrHung)
 	}
 }
@@ -92,7 +100,7 @@ func (t *Tree) Read(name string) ([]byte, error) {
 		}
 		defer f.Close()
 		return read(f)
-	})
+	}, nil)
 }
 
 // Write writes an attribute in one call.
@@ -105,13 +113,14 @@ func (t *Tree) Write(name, text string) error {
 		defer f.Close()
 		_, err = unix.Write(int(f.Fd()), []byte(text))
 		return struct{}{}, err
-	})
+	}, nil)
 	return err
 }
 
-// OpenFile opens a device.
-func (t *Tree) OpenFile(name string, flag int) (*os.File, error) {
-	return within(t, name, func(root *os.Root) (*os.File, error) { return root.OpenFile(name, flag, 0) })
+// OpenFile opens a device. late closes one that opens when nobody waits for it any
+// more; it may be called from any goroutine.
+func (t *Tree) OpenFile(name string, flag int, late func(*os.File)) (*os.File, error) {
+	return within(t, name, func(root *os.Root) (*os.File, error) { return root.OpenFile(name, flag, 0) }, late)
 }
 
 // List returns the names in a directory in natural order (hwmon2 before hwmon10),
@@ -124,7 +133,7 @@ func (t *Tree) List(dir string) []string {
 		}
 		defer f.Close()
 		return f.Readdirnames(1024)
-	})
+	}, nil)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil
 	}

@@ -4,6 +4,7 @@
 package watchdog
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -79,14 +80,20 @@ type Dog struct {
 	timeout time.Duration
 }
 
+// leastTimeout is what whoever feeds it each five seconds can keep.
+const leastTimeout = 15 * time.Second
+
 // Open arms the watchdog of that name, watchdog0 for example, which nobody else
-// may have open. The hardware may round timeout.
+// may have open. The hardware may round timeout, and has its own if it cannot do
+// that long; one of less than 15 s is left alone.
 // Specification: https://docs.kernel.org/watchdog/watchdog-api.html
 func Open(b *hal.Board, name string, timeout time.Duration) (*Dog, error) {
 	if name != path.Base(name) || !strings.HasPrefix(name, "watchdog") {
 		return nil, fmt.Errorf("cannot arm the watchdog: %q is no name of one", name)
 	}
-	f, err := b.Dev.OpenFile(name, os.O_WRONLY)
+	f, err := b.Dev.OpenFile(name, os.O_WRONLY, func(f *os.File) {
+		_ = (&Dog{device: device{f}}).Disarm() // opening has armed it, and nobody would feed it
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot arm the watchdog: %w", err)
 	}
@@ -95,6 +102,9 @@ func Open(b *hal.Board, name string, timeout time.Duration) (*Dog, error) {
 
 func arm(k kernel, timeout time.Duration) (*Dog, error) {
 	seconds, err := k.setTimeout(int(math.Ceil(timeout.Seconds())))
+	if got := time.Duration(seconds) * time.Second; err == nil && got < min(timeout, leastTimeout) {
+		err = fmt.Errorf("it is %v, too short to be fed in time", got)
+	}
 	if err != nil {
 		d := Dog{device: k}
 		_ = d.Disarm() // opening has armed it
@@ -131,8 +141,9 @@ func (d *Dog) Disarm() error {
 type device struct{ f *os.File }
 
 func (d device) setTimeout(seconds int) (int, error) {
-	if err := unix.IoctlSetPointerInt(int(d.f.Fd()), unix.WDIOC_SETTIMEOUT, seconds); err != nil {
-		return 0, err
+	err := unix.IoctlSetPointerInt(int(d.f.Fd()), unix.WDIOC_SETTIMEOUT, seconds)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return 0, err // else it cannot do so long, or has one for good
 	}
 	return unix.IoctlGetInt(int(d.f.Fd()), unix.WDIOC_GETTIMEOUT)
 }

@@ -56,6 +56,17 @@ func TestADogThatCannotBeSetUp(t *testing.T) {
 	}
 }
 
+// TestADogThatIsTooFast cannot be fed in time.
+func TestADogThatIsTooFast(t *testing.T) {
+	f := &fake{atMost: 8}
+	if _, err := arm(f, time.Minute); err == nil {
+		t.Error("it is armed")
+	}
+	if !slices.Equal(f.told, []string{"V"}) || f.closings != 1 {
+		t.Errorf("told %q, closed %d times", f.told, f.closings)
+	}
+}
+
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "dev"), 0o700); err != nil {
