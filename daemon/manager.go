@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,11 +16,12 @@ import (
 )
 
 // Patience with what is connected and moves nothing. A camera's session ends by
-// itself after ten seconds without a picture; a push has its own timeout, and may
-// wait for a key frame. Only a loop that hangs takes longer.
+// itself without a picture for stalled_after, which is added to its patience; one of a
+// push has its own timeout, and may wait for a key frame. Only a loop that hangs takes
+// longer.
 const (
 	cameraPatience = time.Minute
-	pushPatience   = 5 * time.Minute
+	pushPatience   = 15 * time.Minute
 	loopPatience   = time.Minute
 )
 
@@ -102,7 +104,8 @@ func (d *daemon) report(now time.Time) {
 		loops = append(loops, loopsPulses(path.Stream())...)
 	}
 	d.sessions.Totals() // takes their lock
-	hung := strings.Join(v.stuck(slices.Concat(camerasPulses(cameras), loops, d.pushes.pulses()), now), ", ")
+	pulses := slices.Concat(camerasPulses(cameras, d.applied.source.StalledAfter), loops, d.pushes.pulses())
+	hung := strings.Join(v.stuck(pulses, now), ", ")
 	d.hangs.Store(hung != "")
 	if hung != v.hung {
 		if v.hung = hung; hung != "" {
@@ -115,8 +118,8 @@ func (d *daemon) report(now time.Time) {
 		d.beacon.show(patternOf(cameras, pushes, conf, d.box.conditions()))
 	}
 	err := v.manager.Status(statusLine(cameras, pushes, conf))
-	if err == nil && hung == "" {
-		err = v.manager.Alive()
+	if hung == "" { // also when the line could not be told
+		err = errors.Join(err, v.manager.Alive())
 		d.kennel.feed()
 	}
 	d.told(err)
@@ -161,10 +164,12 @@ func reportOf(path *relay.Path) cameraReport {
 	return cameraReport{path.Name(), state, st.Phase, mark{path.Stream().Meter.Bytes(), st.Since}}
 }
 
-func camerasPulses(cameras []cameraReport) []pulse {
+// camerasPulses returns what cameras have to show whose sessions end after stalled
+// without media.
+func camerasPulses(cameras []cameraReport, stalled time.Duration) []pulse {
 	all := make([]pulse, len(cameras))
 	for i, c := range cameras {
-		all[i] = pulse{"camera " + c.name, c.phase == supervise.Active, c.mark, cameraPatience}
+		all[i] = pulse{"camera " + c.name, c.phase == supervise.Active, c.mark, stalled + cameraPatience}
 	}
 	return all
 }
@@ -178,20 +183,20 @@ func loopsPulses(s *hub.Stream) (all []pulse) {
 	return all
 }
 
-// pulses returns what each push has to show. While its camera is out it has
-// nothing, and while it waits for a caller.
+// pulses returns what each push has to show whose session has sent something. While
+// its camera is out it has nothing, and before it has begun: it may wait for a caller.
 func (p *pushes) pulses() []pulse {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := make([]pulse, 0, len(p.known))
 	for name, m := range p.known {
 		path := p.relay.Path(m.spec.camera)
-		busy := m.state.Phase == supervise.Active && path != nil && path.State().Phase == supervise.Active
-		sum := m.before
+		var now counts
 		for _, progress := range m.live {
-			sum = sum.plus(progress)
+			now = now.plus(progress)
 		}
-		all = append(all, pulse{"push " + name, busy, mark{sum.bytes + sum.lost, m.state.Since}, pushPatience})
+		busy := now.bytes > 0 && path != nil && path.State().Phase == supervise.Active
+		all = append(all, pulse{"push " + name, busy, mark{bytes: now.bytes + now.lost}, pushPatience})
 	}
 	return all
 }

@@ -106,6 +106,50 @@ func TestVigilFindsWhatHangs(t *testing.T) {
 	}
 }
 
+// TestACameraMayStandAsLongAsItsSession: while stalled_after is long, a frozen camera
+// is nothing that hangs.
+func TestACameraMayStandAsLongAsItsSession(t *testing.T) {
+	v, begin := newVigil(nil), time.Unix(1000, 0)
+	frozen := camerasPulses([]cameraReport{{name: "gate", phase: supervise.Active}}, 5*time.Minute)
+	for at, want := range map[time.Duration]int{0: 0, 5*time.Minute + 30*time.Second: 0, 6*time.Minute + time.Second: 1} {
+		v.beats = map[string]beat{"camera gate": {frozen[0].mark, begin}}
+		if got := v.stuck(frozen, begin.Add(at)); len(got) != want {
+			t.Errorf("after %v: %q hang", at, got)
+		}
+	}
+}
+
+// TestAPushThatHangsIsNotAlive, also when it counts as starting again; one that has
+// sent nothing yet may wait for a caller for ever.
+func TestAPushThatHangsIsNotAlive(t *testing.T) {
+	bubble(t, func(r *pushRig) {
+		r.say("b:1935", errMute)
+		r.plan("  a: {camera: gate, url: \"rtmp://a/live/k\"}\n  b: {camera: gate, url: \"rtmp://b/live/k\"}\n")
+		r.pass(time.Minute)
+		v := newVigil(nil)
+		look := func() []string {
+			var hung []string
+			for range 32 {
+				r.pass(30 * time.Second)
+				hung = v.stuck(r.pulses(), time.Now())
+			}
+			return hung
+		}
+		if hung := look(); len(hung) > 0 {
+			t.Errorf("%q hang", hung)
+		}
+		r.say("a:1935", errMute)
+		if hung := look(); !slices.Equal(hung, []string{"push a"}) {
+			t.Errorf("%q hang, want push a", hung)
+		}
+		r.say("a:1935", nil)
+		r.pass(time.Minute)
+		if hung := v.stuck(r.pulses(), time.Now()); len(hung) > 0 {
+			t.Errorf("%q hang", hung)
+		}
+	})
+}
+
 func TestVigilLooksThreeTimesBeforeTheWatchdogBites(t *testing.T) {
 	for usec, want := range map[string]time.Duration{
 		"30000000": retryProblems, "3000000": time.Second, "": retryProblems,
