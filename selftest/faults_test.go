@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -51,6 +52,23 @@ func (r *run) write(t *testing.T, text string) {
 	if err := os.WriteFile(r.Files.File, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// dropIn writes a file beside the configuration, in a directory that everybody may
+// enter, and has the configuration read. It returns the directory.
+func (r *run) dropIn(t *testing.T, text string, mode os.FileMode) (dir string) {
+	t.Helper()
+	dir = filepath.Join(filepath.Dir(r.Files.File), "conf.d")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "50-x.yaml")
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	r.Files.Dirs = []string{dir}
+	r.wants(t, OK, "", the(t, "config"))
+	return dir
 }
 
 // wants does checks, and holds the last against a verdict and a reason.
@@ -129,6 +147,23 @@ func TestPlantedFaults(t *testing.T) {
 			}
 			r.User = "nobody"
 		}, Fail, "may not write to "},
+		{"a drop-in that the service cannot read", "files", func(t *testing.T, r *run) {
+			r.dropIn(t, "cameras: {}\n", 0o600)
+			r.User = "nobody"
+		}, Fail, "50-x.yaml (-rw-------)"},
+		{"a secret that the service cannot read", "files", func(t *testing.T, r *run) {
+			secret := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(secret, []byte("hunter2\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.dropIn(t, fmt.Sprintf("access: {view: open}\ncameras:\n"+
+				"  gate: {url: \"rtsp://127.0.0.1/\", username: u, password_file: %q}\n", secret), 0o644)
+			r.User = "nobody"
+		}, Fail, "/secret (-rw-------)"},
+		{"a port that takes a right", "ports", func(_ *testing.T, r *run) {
+			r.conf.RTSP.Listen = "127.0.0.1:997"
+			r.User = "nobody"
+		}, Warn, "nobody may not listen: rtsp at 127.0.0.1:997"},
 		{"a port that another program has", "ports", func(t *testing.T, r *run) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -177,6 +212,11 @@ func TestPlantedFaults(t *testing.T) {
 		{"a service that runs and is not well", "ports", func(t *testing.T, r *run) {
 			serve(t, r, &api.Status{Config: api.ConfigStatus{Problems: []string{"srt: the port is in use"}}})
 		}, Fail, "the service that runs says: srt: the port is in use"},
+		{"a service that has rejected an edit", "ports", func(t *testing.T, r *run) {
+			serve(t, r, &api.Status{Config: api.ConfigStatus{
+				Errors: config.Errors{{File: "50-x.yaml", Line: 2, Column: 1, Message: "unknown key"}},
+			}})
+		}, Fail, "has rejected the configuration: 50-x.yaml:2:1"},
 		{"a daemon that does not start", "camera", func(_ *testing.T, r *run) {
 			r.Library = func() (string, error) { return "", nil }
 			r.Daemon = func(context.Context, string, string, string) error { return errors.New("no runtime directory") }

@@ -121,6 +121,7 @@ rtmp: {listen: ""}
 srt: {listen: ""}
 metrics: {listen: ""}
 api: {listen: "", socket: api.sock}
+box: {led: "", watchdog: ""}
 hls: {segment: 1s, part: 200ms, window: 6s}
 cameras:
   %s: {url: %q, transport: tcp}

@@ -84,9 +84,10 @@ type run struct {
 	board   *hal.Board
 	report  box.Report
 	conf    *config.Config // nil: it is broken, or missing
-	running bool           // a service answers
-	bench   *bench         // nil before the pipeline has begun
-	waited  time.Duration  // for ways out
+	sources []config.Source
+	running bool          // a service answers
+	bench   *bench        // nil before the pipeline has begun
+	waited  time.Duration // for ways out
 	load    load
 }
 

@@ -19,7 +19,8 @@ import (
 
 // checkConfig reads the configuration as the daemon does.
 func checkConfig(_ context.Context, r *run) Result {
-	cfg, _, err := config.Load(r.Files)
+	cfg, sources, err := config.Load(r.Files)
+	r.sources = sources
 	if err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(config.Format(err, false)), "\n")
 		if errors.Is(err, fs.ErrPermission) {
@@ -86,20 +87,30 @@ func (a account) may(st fs.FileInfo, want fs.FileMode) bool {
 	return mode&want == want
 }
 
+// right is one that the service must have.
+type right struct {
+	path string
+	want fs.FileMode
+	what string
+}
+
 // checkFiles tells whether the service may write and read what it must.
 func checkFiles(_ context.Context, r *run) Result {
 	it := r.who()
 	var bad []string
-	for _, row := range []struct {
-		path string
-		want fs.FileMode
-		what string
-	}{
+	rows := []right{
 		{r.StateDir, 7, "write to"},
 		{r.RuntimeDir, 7, "write to"},
 		{filepath.Dir(r.Files.File), 5, "read"},
 		{r.Files.File, 4, "read"},
-	} {
+	}
+	for _, s := range r.sources { // drop-ins and secrets too: whoever calls may be root
+		if s.Path != r.Files.File {
+			rows = append(rows, right{filepath.Dir(s.Path), 1, "enter"}, right{s.Path, 4, "read"})
+		}
+	}
+	slices.SortFunc(rows[4:], func(a, b right) int { return strings.Compare(a.path, b.path) })
+	for _, row := range slices.Compact(rows) {
 		st, err := os.Stat(row.path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // the service makes its directories, and runs without a file
@@ -150,13 +161,20 @@ func checkPorts(ctx context.Context, r *run) Result {
 	all := addresses(r.conf)
 	if st, err := status(ctx, socketOf(r.conf, r.RuntimeDir)); err == nil {
 		r.running = true
+		if len(st.Config.Errors) > 0 {
+			first, _, _ := strings.Cut(strings.TrimSpace(config.Format(st.Config.Errors, false)), "\n")
+			return result(Fail, "the service that runs has rejected the configuration: %s", first)
+		}
 		if len(st.Config.Problems) > 0 {
 			return result(Fail, "the service that runs says: %s", strings.Join(st.Config.Problems, "; "))
 		}
 		return result(OK, "camrelay %s runs and has its %d ports", st.Version, len(st.Listeners))
 	}
-	var bad []string
+	var bad, low []string
 	for _, a := range all {
+		if r.takesRight(a) {
+			low = append(low, a.name+" at "+a.at)
+		}
 		if err := try(ctx, a); err != nil {
 			bad = append(bad, fmt.Sprintf("%s cannot listen at %s: %v", a.name, a.at, reason(err)))
 		}
@@ -164,7 +182,26 @@ func checkPorts(ctx context.Context, r *run) Result {
 	if len(bad) > 0 {
 		return result(Fail, "%s", strings.Join(bad, "; "))
 	}
+	if len(low) > 0 {
+		return result(Warn, "all %d are free, but without low-ports.conf, see the examples, %s may not listen: %s",
+			len(all), r.who().name, strings.Join(low, ", "))
+	}
 	return result(OK, "all %d are free", len(all))
+}
+
+// takesRight tells whether root may listen at an address, and the service by a right
+// of its own only.
+func (r *run) takesRight(a address) bool {
+	_, digits, err := net.SplitHostPort(a.at)
+	if err != nil {
+		return false
+	}
+	port, err := strconv.Atoi(digits)
+	first := r.board.Proc.Int("sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil || port == 0 || first == nil {
+		return false
+	}
+	return os.Geteuid() == 0 && r.who().uid != 0 && int64(port) < *first
 }
 
 // try binds an address for a moment.

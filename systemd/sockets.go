@@ -46,6 +46,10 @@ type socket struct {
 // keptPrefix begins the names of the sockets that the service has handed in.
 const keptPrefix = "kept-"
 
+// resolve is how long the name of a host may take: whoever listens may be whoever
+// feeds the watchdog.
+const resolve = 2 * time.Second
+
 // NewSockets takes over what the manager has handed to this process, once: the
 // environment that tells of it is cleared. Without a manager m may be nil.
 func NewSockets(m *Manager, log *slog.Logger) *Sockets {
@@ -90,6 +94,8 @@ func (s *Sockets) Listen(ctx context.Context, address string) (net.Listener, err
 			return ln, err
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, resolve)
+	defer cancel()
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) && fixed && s.forget(want.Port()) {
