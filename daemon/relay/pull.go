@@ -162,12 +162,13 @@ func (p *Path) reviewIdle(now time.Time) review {
 	return r
 }
 
-// expiry returns when a runtime path goes that nobody wants, if nobody does. One
+// expiry returns when a runtime path goes that nobody wants, if nobody does and it
+// has not gone already. One
 // that is stopped for a while stays for so long at least: who adds it again must
 // not get round that. mu is held.
 func (p *Path) expiry() (end time.Time, ok bool) {
 	wanted := p.any(func(c Claim) bool { return c.Starts })
-	if wanted || !p.policy.Runtime || p.stop != nil && !p.stop.Until.IsZero() {
+	if p.gone || wanted || !p.policy.Runtime || p.stop != nil && !p.stop.Until.IsZero() {
 		return end, false
 	}
 	last := p.born

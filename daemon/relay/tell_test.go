@@ -107,3 +107,19 @@ func TestEventsAreToldInOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestAPathThatIsGoneDoesNotExpire: whoever pulls it yet waits to be told to stop.
+func TestAPathThatIsGoneDoesNotExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.add("gate", s.policy)
+		synctest.Wait()
+		s.relay.Close()
+		time.Sleep(2 * s.policy.IdleAfter)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.expired) > 0 {
+			t.Errorf("%q have expired", s.expired)
+		}
+	})
+}
