@@ -22,7 +22,7 @@ func (p *Path) AwaitMedia(ctx context.Context) error {
 		case p.stream.Closed():
 			return hub.ErrEnded
 		}
-		if err := r.wait(ctx); err != nil {
+		if err := r.wait(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -30,12 +30,15 @@ func (p *Path) AwaitMedia(ctx context.Context) error {
 
 // waitReady is AwaitMedia for viewers, as long as the policy's StartTimeout, and
 // no longer than there is hope. A camera that is active but whose parameter
-// sets are still missing then has to do.
+// sets are still missing then has to do. A pause between attempts may be longer
+// than the timeout, so it is cut short for those who wait.
 func (p *Path) waitReady(ctx context.Context) error {
-	p.hurry(time.Now())
 	limited, cancel := context.WithTimeout(ctx, p.Policy().StartTimeout)
 	defer cancel()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
 	for {
+		p.hurry(time.Now())
 		r := p.readiness()
 		switch {
 		case r.ready:
@@ -45,7 +48,7 @@ func (p *Path) waitReady(ctx context.Context) error {
 		case r.hopeless != nil:
 			return r.hopeless
 		}
-		switch err := r.wait(limited); {
+		switch err := r.wait(limited, again.C); {
 		case err == nil:
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -122,11 +125,11 @@ func failed(class media.Class, reason string) error {
 	return fmt.Errorf("%w (%s)", hub.Refuse(hub.ErrUnavailable, failures[class]), reason)
 }
 
-// patience is how old a refusal must be to be tried again for a new viewer.
+// patience is how old a failure must be for the camera to be tried again for a viewer.
 const patience = 5 * time.Second
 
-// hurry makes the camera try at once for a new viewer if it was not there last
-// time. One that has refused a password is left alone: it counts.
+// hurry makes the camera try at once for a viewer if it was not there last time
+// and that is a while ago. One that has refused a password is left alone: it counts.
 func (p *Path) hurry(now time.Time) {
 	p.mu.Lock()
 	st := p.state
@@ -137,10 +140,12 @@ func (p *Path) hurry(now time.Time) {
 	}
 }
 
-func (r readiness) wait(ctx context.Context) error {
+// wait returns when there may be news, at the latest with again, or with ctx's error.
+func (r readiness) wait(ctx context.Context, again <-chan time.Time) error {
 	select {
 	case <-r.state:
 	case <-r.tracks:
+	case <-again:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
