@@ -51,15 +51,18 @@ func TestExtractedTracksPlay(t *testing.T) {
 	}
 }
 
+// edited returns a copy of what f has changed.
+func edited(b []byte, f func(b []byte)) []byte {
+	b = bytes.Clone(b)
+	f(b)
+	return b
+}
+
 func TestExtractor(t *testing.T) {
 	clip := mediatest.MakeClip(t, mediatest.H264AAC)
 	good := fragments(t, clip.Tracks, clip.Units(40), 20)
 	moof := int(binary.BigEndian.Uint32(good))
-	edit := func(f func(b []byte)) []byte {
-		b := bytes.Clone(good)
-		f(b)
-		return b
-	}
+	edit := func(f func(b []byte)) []byte { return edited(good, f) }
 	for _, tc := range []struct {
 		name  string
 		data  []byte
@@ -132,6 +135,10 @@ func FuzzExtractor(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x08moof\x00\x00\x00\x08mdat"), uint32(1))
 	f.Fuzz(func(t *testing.T, data []byte, track uint32) {
 		var e fmp4.Extractor
+		end, err := fmp4.End(bytes.NewReader(data), int64(len(data)), []*media.Track{video})
+		if end < 0 || err != nil && end != 0 {
+			t.Fatalf("it ends at %v, %v", end, err)
+		}
 		out, err := e.Append(nil, bytes.NewReader(data), 0, int64(len(data)), track)
 		if len(out) > len(data) {
 			t.Fatalf("%d bytes of %d", len(out), len(data))

@@ -108,6 +108,7 @@ func (t *track) appendTraf(b []byte, id uint32, end int64) (_ []byte, offset int
 			b = binary.BigEndian.AppendUint32(b, kind)
 			b = binary.BigEndian.AppendUint32(b, uint32(int32(s.pts-dts)))
 		}
+		t.end = max(t.end, s.pts+d)
 		dts += d
 	}
 	return b, offset

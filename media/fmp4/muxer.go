@@ -32,6 +32,7 @@ type track struct {
 	frame   int64    // usual duration of a sample, ticks
 	newest  int64    // DTS of the last sample, valid if any
 	any     bool     // there was a sample
+	end     int64    // when the last sample of all fragments has been shown, ticks
 	guessed bool     // nothing is known of frame
 }
 
@@ -153,6 +154,15 @@ func (m *Muxer) Frame(id int) time.Duration {
 		return media.ToDuration(t.frame, t.scale)
 	}
 	return 0
+}
+
+// End returns when the last sample of all tracks has been shown, of all fragments so
+// far, with the Shift that each had.
+func (m *Muxer) End() (end time.Duration) {
+	for i := range m.tracks {
+		end = max(end, media.ToDuration(m.tracks[i].end, m.tracks[i].scale))
+	}
+	return end
 }
 
 // Size returns the bytes of media pending; 0 if there is nothing to flush.

@@ -25,7 +25,9 @@
 //
 // Media time, the time stamps in segments, is the time since the epoch, which
 // is that of the first Server's making as a rule, by the clock of the box at the last
-// discontinuity. It is the same for all streams.
+// discontinuity. It is the same for all streams. Nothing that is packaged begins
+// before what was packaged last has ended, sound or pictures, also by a process
+// before: where a camera's clock is fast, its media time is later for that.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the
 // Budget may take old ones away from any goroutine; all exported methods may be

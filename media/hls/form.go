@@ -49,6 +49,9 @@ type mux interface {
 	Flush(dst [][]byte, next *media.Unit) (bufs [][]byte, size int)
 	// Frame returns the usual duration of a unit of the leading track.
 	Frame(id int) time.Duration
+	// End returns the media time at which all is over that was ever flushed; 0 if
+	// what is flushed has no media time.
+	End() time.Duration
 }
 
 // format is what a packager knows of its form.

@@ -72,9 +72,34 @@ func (m *Muxer) adopt(s *segment, n numbers) bool {
 		m.budget.release(m.share, pages(st.Size()))
 		return false
 	}
-	s.owner, s.reserved = m, pages(st.Size())
 	s.init.refs++
+	if !m.follow(s, f) {
+		m.budget.release(m.share, pages(st.Size()))
+		if m.unref(s.init) {
+			m.unlink(s.init.name, pages(int64(len(s.init.data))))
+		}
+		return false
+	}
+	s.owner, s.reserved = m, pages(st.Size())
 	s.odd = slices.ContainsFunc(s.parts, func(p part) bool { return p.duration > n.part })
+	return true
+}
+
+// follow lets nothing begin before s, which lies in f, has been shown. It tells
+// false if what is in the file makes no sense.
+func (m *Muxer) follow(s *segment, f io.ReaderAt) bool {
+	if !m.epoch.inherited() {
+		return true
+	}
+	end := s.from + s.duration
+	if s.init.tracks != nil {
+		last, err := fmp4.End(f, s.size, s.init.tracks) // sound may go on for longer than pictures
+		if err != nil {
+			return false
+		}
+		end = max(end, last)
+	}
+	m.past = max(m.past, end)
 	return true
 }
 

@@ -50,6 +50,7 @@ type Muxer struct {
 	inits   int           // of Run: init segments, or segments of MPEG-TS, made so far
 	tail    *part         // of Run: written, to be published with the end of its segment
 	saved   numbers       // of Run: as in the state file
+	past    time.Duration // of Run: media time before which nothing may begin any more
 	journal journal       // of Run
 
 	mu       sync.Mutex // guards what follows
@@ -145,6 +146,7 @@ func (m *Muxer) open() *packager {
 func (m *Muxer) goOn() numbers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.past = m.numbers.past
 	n := m.store.load()
 	mine := n.sequence >= m.numbers.sequence
 	if !mine {

@@ -141,7 +141,9 @@ func (p *packager) start(u *media.Unit) {
 		}
 	}
 	if p.epoch != nil {
-		p.shift = p.epoch.since(u.Wall) - u.DTS
+		// A camera whose clock is fast has filled time that has not come yet. What is
+		// decoded from that time on is shown from then on.
+		p.shift = max(p.epoch.since(u.Wall), p.out.past) - u.DTS
 	}
 	if !p.describe(used) {
 		return
@@ -285,6 +287,7 @@ func (p *packager) flush(next *media.Unit, limit time.Duration, last bool) {
 		p.pending.second = m.SizeOf(p.used[1].ID)
 	}
 	bufs, size := p.mux.Flush(p.bufs[:0], next)
+	p.out.past = max(p.out.past, p.mux.End())
 	if size > 0 {
 		p.pending.duration = min(max(p.end-p.from, 0), limit)
 		p.out.part(p.seg, bufs, int64(size), p.pending, last)
@@ -309,6 +312,7 @@ func (p *packager) stop() {
 
 func (p *packager) finish(duration time.Duration) {
 	p.wall = p.seg.wall.Add(duration)
+	p.out.past = max(p.out.past, p.seg.from+duration)
 	p.seg.keys, p.keys = p.keys, 0
 	p.broken = !p.out.end(p.seg, duration) || p.broken
 	p.seg = nil

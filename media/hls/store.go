@@ -39,6 +39,7 @@ type numbers struct {
 	part          time.Duration // PART-TARGET, 0 until it is fixed
 	segment       time.Duration // Config.Segment, for which target was fixed
 	wanted        time.Duration // Config.Part, for which part was fixed
+	past          time.Duration // as in Muxer; the files tell another process
 }
 
 // stateSize is the fixed size of the state file, so that rewriting it never

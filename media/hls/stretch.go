@@ -94,6 +94,9 @@ func (x *stretch) learn(dts time.Duration) {
 // Frame implements mux.
 func (x *stretch) Frame(int) time.Duration { return x.frame }
 
+// End implements mux: time stamps are those of the multiplex.
+func (*stretch) End() time.Duration { return 0 }
+
 // Flush implements mux.
 func (x *stretch) Flush(dst [][]byte, _ *media.Unit) (bufs [][]byte, size int) {
 	dst, size = append(dst, x.bufs...), x.size

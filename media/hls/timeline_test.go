@@ -22,9 +22,13 @@ import (
 // timed returns a rig whose media time is that of its Server.
 func timed(t *testing.T, dir string) *rig {
 	t.Helper()
+	return timedOf(t, dir, mediatest.MakeClip(t, mediatest.H264AAC))
+}
+
+func timedOf(t *testing.T, dir string, clip *mediatest.Clip) *rig {
+	t.Helper()
 	cfg := settings()
 	cfg.Window, cfg.StartTimeout = time.Minute, 100*time.Millisecond
-	clip := mediatest.MakeClip(t, mediatest.H264AAC)
 	r := newStillRig(t, fragmented, dir, cfg, NewBudget(1<<30, 1<<30), clip.Tracks)
 	r.muxer.epoch = r.server.epoch
 	r.pack = r.muxer.open()

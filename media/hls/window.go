@@ -229,9 +229,12 @@ func (m *Muxer) openFile(name string) (*os.File, error) {
 	return m.store.open(name)
 }
 
-// handOver returns the numbers with which another Muxer of the stream goes on.
+// handOver returns the numbers with which another Muxer of the stream goes on once
+// Run has ended.
 func (m *Muxer) handOver() numbers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.numbers
+	n := m.numbers
+	n.past = m.past
+	return n
 }
