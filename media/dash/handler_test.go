@@ -1,12 +1,17 @@
 package dash
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"camrelay/media/hub"
 	"camrelay/media/mediatest"
 )
 
@@ -94,6 +99,26 @@ func TestGrowingSegments(t *testing.T) {
 	resp, whole := mediatest.Fetch(t, "GET", s.url+path)
 	if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(grown)) || whole != grown {
 		t.Errorf("%s, %d bytes, %d before", resp.Status, len(whole), len(grown))
+	}
+}
+
+// busy is a site where no segment can be had now.
+type busy struct{ *site }
+
+func (b busy) Enter(*http.Request, string, bool) (Visit, error) { return b, nil }
+
+func (busy) Open(context.Context, string, int64) (Segment, error) {
+	return nil, fmt.Errorf("%w: too many requests are held", hub.ErrUnavailable)
+}
+
+// TestSegmentsThatCannotBeHadNow are refused before the answer has begun.
+func TestSegmentsThatCannotBeHadNow(t *testing.T) {
+	s := newSite(t, mediatest.MakeClip(t, mediatest.H264AAC), time.Second)
+	path := "/gate/" + mediaName(session, 0, ticks(s.Windows(t.Context())[0].Segments[0].Ticks()), 1)
+	w := httptest.NewRecorder()
+	New(Config{}, busy{s}, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("ETag") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }
 

@@ -154,34 +154,61 @@ func (m *Muxer) export(s *segment) cmaf.Segment {
 	}
 }
 
-// Growing is a segment to be read, which may grow yet.
+// Growing is a segment to be read, which may grow yet: as long as it does, it is a
+// request that is held. It belongs to one goroutine, which closes it.
 type Growing struct {
 	*os.File
-	visit *Visit
-	seg   *segment
+	visit   *Visit
+	seg     *segment
+	release func() // gives its place back; nil: it has none
 }
 
 // Open opens the segment of the stream of the visit that begins at start, in
 // ticks of cmaf.Scale, also the open one. The error is os.ErrNotExist for any
-// other.
+// other, and one of package hub if the player has too many held.
 func (v *Visit) Open(ctx context.Context, session string, start int64) (*Growing, error) {
-	m := v.pack.muxer
-	var found *segment
-	err := v.await(ctx, func() (bool, error) {
-		found = m.at(session, start)
-		if found == nil || !found.stored() {
+	m, g, grows := v.pack.muxer, &Growing{visit: v}, false
+	err := g.await(ctx, func() (bool, error) {
+		g.seg = m.at(session, start)
+		if g.seg == nil || !g.seg.stored() {
 			return false, os.ErrNotExist
 		}
-		return found.size > 0, nil
+		grows = m.current == g.seg && !g.seg.gap
+		return g.seg.size > 0, nil
 	})
+	if err == nil && grows { // later, the answer would have begun
+		err = g.hold()
+	}
+	if err == nil {
+		if g.File, err = m.store.open(g.seg.name); err != nil {
+			err = os.ErrNotExist
+		}
+	}
 	if err != nil {
+		g.free()
 		return nil, err
 	}
-	f, err := m.store.open(found.name)
-	if err != nil {
-		return nil, os.ErrNotExist
+	return g, nil
+}
+
+// hold takes a place among what is held, once.
+func (g *Growing) hold() (err error) {
+	if g.release == nil {
+		g.release, err = g.visit.server.hold(g.visit.sess)
 	}
-	return &Growing{File: f, visit: v, seg: found}, nil
+	return err
+}
+
+func (g *Growing) free() {
+	if g.release != nil {
+		g.release()
+	}
+}
+
+// Close ends the request.
+func (g *Growing) Close() error {
+	g.free()
+	return g.File.Close()
 }
 
 // at returns the segment that begins at start; nil if there is none, or nothing of
@@ -216,16 +243,22 @@ func (g *Growing) Tracks() []*media.Track {
 // segment cannot be written.
 func (g *Growing) Size(ctx context.Context, after int64) (size int64, complete bool, err error) {
 	m := g.visit.pack.muxer
-	err = g.visit.await(ctx, func() (bool, error) {
+	err = g.await(ctx, func() (bool, error) {
 		if !g.seg.stored() {
 			return false, fmt.Errorf("cannot write segment: %w", os.ErrNotExist)
 		}
 		size, complete = g.seg.size, m.current != g.seg || g.seg.gap
 		return complete || size > after, nil
 	})
+	if complete { // what the player asks for next comes while this one is sent
+		g.free()
+	}
 	return size, complete, err
 }
 
-func (v *Visit) await(ctx context.Context, ready func() (bool, error)) error {
-	return v.pack.muxer.await(ctx, v.server.waiter(v.sess, v.pack), ready)
+// await waits, and has a place for that until it is closed.
+func (g *Growing) await(ctx context.Context, ready func() (bool, error)) error {
+	w := g.visit.server.waiter(g.visit.sess, g.visit.pack)
+	w.hold = func() (func(), error) { return func() {}, g.hold() }
+	return g.visit.pack.muxer.await(ctx, w, ready)
 }

@@ -13,8 +13,9 @@ import (
 const (
 	maxHeld     = 4096
 	maxHeldFrom = 2 * maxSessionsFrom // of the players of one address
-	// maxHeldBy is of one player: it waits for a playlist and for a part, and may
-	// have given up as many of which nobody has heard yet.
+	// maxHeldBy is of one player: it waits for a playlist and for a part, or by DASH
+	// for the rest of a segment of pictures and of one of sound, and may have given up
+	// as many of which nobody has heard yet.
 	maxHeldBy = 4
 )
 

@@ -84,7 +84,6 @@ func (s *Server) newVisit(r *http.Request, name, file string) (visit, sessionKey
 	}
 	v := s.visitOf(r, product{name, form}, "hls", file == multivariantName)
 	v.file = file
-	v.alone = v.fresh || r.URL.Query().Has(sessionParameter)
 	return v, v.key()
 }
 
@@ -96,6 +95,7 @@ func (s *Server) visitOf(r *http.Request, of product, protocol string, first boo
 		req:  httpdoor.Ask(r, name, protocol),
 		name: name, via: name, form: of.form,
 		fresh: first && !query.Has(sessionParameter),
+		alone: first || query.Has(sessionParameter),
 	}
 	if via := query.Get(ladderParameter); !first && v.form == fragmented && slices.Contains(s.ladder(via), name) {
 		v.via = via
