@@ -193,11 +193,11 @@ func (p *Path) notify() {
 }
 
 // report takes a state over. While the camera is stopped it stays so, whatever
-// its last connection says.
+// its last connection says, and one that has gone has no state any more.
 func (p *Path) report(st supervise.State) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.stop != nil && st.Phase != supervise.Stopped {
+	if p.gone || p.stop != nil && st.Phase != supervise.Stopped {
 		return
 	}
 	p.become(st)
