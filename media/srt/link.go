@@ -60,7 +60,7 @@ static int send_message(SRTSOCKET s, const void *b, int n) {
 	return srt_getlasterror(NULL) == SRT_EASYNCSND ? 0 : -1;
 }
 
-struct figures { double rtt; int retransmitted, dropped, latency; };
+struct figures { double rtt; uint64_t dropped_bytes; int retransmitted, dropped, latency; };
 
 static int measure(SRTSOCKET s, struct figures *f) {
 	SRT_TRACEBSTATS t;
@@ -68,6 +68,7 @@ static int measure(SRTSOCKET s, struct figures *f) {
 	f->rtt = t.msRTT;
 	f->retransmitted = t.pktRetransTotal;
 	f->dropped = t.pktSndDropTotal;
+	f->dropped_bytes = t.byteSndDropTotal;
 	f->latency = t.msSndTsbPdDelay;
 	return 0;
 }
@@ -233,6 +234,14 @@ type quality struct {
 	latency       time.Duration // as both sides have agreed
 }
 
+// dropped returns how many messages were dropped. libsrt 1.5.1 counts each time it
+// drops any as one, later ones each message; the bytes have a header for each that
+// was counted.
+func dropped(bytes, counted int) int {
+	const header = 44 // IPv4, UDP and SRT
+	return (bytes - counted*header) / payload
+}
+
 // quality returns the figures since the connection began.
 func (l *link) quality() (quality, error) {
 	var f C.struct_figures
@@ -241,7 +250,7 @@ func (l *link) quality() (quality, error) {
 	}
 	return quality{
 		rtt:           time.Duration(float64(f.rtt) * float64(time.Millisecond)).Round(time.Microsecond),
-		retransmitted: int(f.retransmitted), dropped: int(f.dropped),
+		retransmitted: int(f.retransmitted), dropped: dropped(int(f.dropped_bytes), int(f.dropped)),
 		latency: time.Duration(f.latency) * time.Millisecond,
 	}, nil
 }

@@ -60,10 +60,9 @@ type sender struct {
 	span    time.Duration // of what the peer has not acknowledged
 	written int           // messages
 	acked   int           // of them
-	checked time.Time
+	checked time.Time // when the connection was there last
 	moved   time.Time // when acked rose last, or there was nothing to acknowledge
 	mark    int       // written at that time
-	queued  int       // at the last check
 	wrote   time.Time // when media was written last
 
 	bytes, units int // since the last report
@@ -103,16 +102,18 @@ func (w *sender) run(ctx context.Context, r *hub.Reader[mpegts.Chunk]) error {
 	}
 }
 
-// why says in words why the connection has ended.
+// why says in words why the connection has ended. libsrt does not tell: a peer that
+// closes it has acknowledged what it was sent until then, one that is silent not.
 func (w *sender) why(err error, now time.Time) error {
+	const recent = idleTimeout * 2 / 5
 	switch {
 	case errors.Is(err, errStalled):
 	case !errors.Is(err, errLost):
 		return err
-	case now.Sub(w.wrote) < idleTimeout*2/5: // a close is noticed with the next picture
-		err = errLeft
-	case w.queued > 0:
+	case w.checked.Sub(w.moved) >= recent:
 		err = errSilent
+	case now.Sub(w.wrote) < recent: // a close is noticed with the next picture
+		err = errLeft
 	}
 	return fmt.Errorf("%s %w", w.peer, err)
 }
@@ -219,7 +220,6 @@ func (w *sender) check(now time.Time) error {
 	if now.Sub(w.checked) < every {
 		return nil
 	}
-	w.checked = now
 	queued, _ := w.link.queued() // before the drops: acked must not be too high
 	q, err := w.link.quality()
 	if err != nil {
@@ -228,7 +228,7 @@ func (w *sender) check(now time.Time) error {
 	if !w.link.alive() { // nothing is queued then
 		return errLost
 	}
-	w.queued = queued
+	w.checked = now
 	w.lost += uint64(q.dropped - w.quality.dropped)
 	w.quality = q
 	w.rtt.Store(int64(q.rtt))

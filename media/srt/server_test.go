@@ -213,6 +213,54 @@ func TestSessionsEnd(t *testing.T) {
 	}
 }
 
+// TestWhyAViewerIsGone: while one is silent libsrt drops what is too old, and a new
+// group of pictures is begun.
+func TestWhyAViewerIsGone(t *testing.T) {
+	t.Parallel()
+	end := time.Now()
+	for _, tc := range []struct {
+		name                  string
+		checked, moved, wrote time.Duration // before the end
+		err                   error
+		want                  string
+	}{
+		{"it leaves", time.Second, time.Second, 40 * time.Millisecond, errLost, "viewer closed the connection"},
+		{"it leaves while we are held up", 6 * time.Second, 7 * time.Second, 0, errLost, "viewer closed the connection"},
+		{"it is silent", time.Second, 5 * time.Second, 4 * time.Second, errLost, "viewer stopped answering"},
+		{"a new group is begun", time.Second, 5 * time.Second, time.Second, errLost, "viewer stopped answering"},
+		{
+			"the camera is silent", time.Second, time.Second, 5 * time.Second, errLost,
+			"viewer closed the connection or stopped answering",
+		},
+		{"it is stalled", time.Second, 9 * time.Second, 0, errStalled, "viewer takes no data"},
+		{"it is something else", time.Second, time.Second, 0, errShutdown, errShutdown.Error()},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := sender{peer: "viewer", checked: end.Add(-tc.checked), moved: end.Add(-tc.moved), wrote: end.Add(-tc.wrote)}
+			if err := w.why(tc.err, end); err.Error() != tc.want {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestMessagesDropped: as libsrt 1.5.1 counts them, and as later ones do.
+func TestMessagesDropped(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ bytes, counted, want int }{
+		{0, 0, 0},
+		{1360, 1, 1},
+		{50*1316 + 44, 1, 50},
+		{57*1316 + 2*44, 2, 57},
+		{57 * 1360, 57, 57},
+	} {
+		if n := dropped(tc.bytes, tc.counted); n != tc.want {
+			t.Errorf("%d bytes in %d: %d messages, want %d", tc.bytes, tc.counted, n, tc.want)
+		}
+	}
+}
+
 // TestAServerTakesOver from one with other settings at the same port.
 func TestAServerTakesOver(t *testing.T) {
 	t.Parallel()
