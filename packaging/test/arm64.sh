@@ -7,15 +7,8 @@ set -euo pipefail
 
 version=$1
 cd "$(dirname "$0")/../.."
-[ "$(id -u)" -eq 0 ] || { echo "arm64: only root can enter a root" >&2; exit 1; }
-deb=${CAMRELAY_DEB-}
-if [ -z "$deb" ]; then
-	packaging/mkdeb.sh arm64 "$version"
-	deb=$(find build -maxdepth 1 -name "camrelay_*_arm64.deb" -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
-fi
-cache=${CAMRELAY_ROOT-/var/tmp/camrelay-root}
-mkdir -p "$cache"
-[ -e "$cache/arm64.tar.zst" ] || packaging/test/mkroot.sh arm64 "$cache/arm64.tar.zst"
+. packaging/test/package.sh
+prepare arm64 "$version"
 [ -e "$cache/trixie-arm64.tar.zst" ] || packaging/test/mkroot.sh arm64 "$cache/trixie-arm64.tar.zst" trixie
 packaging/test/binfmt.sh
 

@@ -6,6 +6,7 @@ set -euo pipefail
 
 arch=$1 version=$2
 cd "$(dirname "$0")/../.."
+. packaging/test/package.sh
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 elsewhere="$work/somewhere else/entirely"
@@ -14,7 +15,7 @@ mkdir -p "$elsewhere" "$work/cache" "$work/tmp"
 
 build() { # DIRECTORY: prints the package
 	(cd "$1" && packaging/mkdeb.sh "$arch" "$version" >&2)
-	find "$1/build" -maxdepth 1 -name "camrelay_*_$arch.deb" -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2-
+	newest "$1" "$arch"
 }
 one=$(build "$PWD")
 other=$(umask 077 && GOCACHE=$work/cache TMPDIR=$work/tmp TZ=Asia/Kathmandu LC_ALL=C build "$elsewhere")

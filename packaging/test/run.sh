@@ -7,22 +7,15 @@ set -euo pipefail
 
 version=$1
 cd "$(dirname "$0")/../.."
-[ "$(id -u)" -eq 0 ] || { echo "run: only root can boot a container" >&2; exit 1; }
+. packaging/test/package.sh
 arch=$(dpkg --print-architecture)
-deb=${CAMRELAY_DEB-}
-if [ -z "$deb" ]; then
-	packaging/mkdeb.sh "$arch" "$version"
-	deb=$(find build -maxdepth 1 -name "camrelay_*_$arch.deb" -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
-fi
-tree=${CAMRELAY_ROOT-/var/tmp/camrelay-root}/$arch.tar.zst
-mkdir -p "${tree%/*}"
-[ -e "$tree" ] || packaging/test/mkroot.sh "$arch" "$tree"
+prepare "$arch" "$version"
 
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 mkdir "$root"
-tar --numeric-owner -C "$root" -xf "$tree" -I zstd
+tar --numeric-owner -C "$root" -xf "$cache/$arch.tar.zst" -I zstd
 chmod 755 "$root"
 cp "$deb" "$root/root/v1.deb"
 cp packaging/test/guest.sh "$root/root/"
