@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"camrelay/media/mediatest"
 	"camrelay/media/mediatest/hlscheck"
 )
 
@@ -133,7 +134,7 @@ func inChromium(t *testing.T, limit time.Duration, meanwhile func(), args ...str
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", args...)
 	var b bytes.Buffer
-	errs := &lockedBuffer{}
+	errs := &mediatest.Log{}
 	cmd.Stdout, cmd.Stderr = &b, errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // matrix is a daemon with all kinds of cameras, each pushed by all schemes.
@@ -21,16 +23,16 @@ type matrix struct {
 
 	dir        string
 	web        *http.Client
-	addrs      map[string]string        // of the listeners
-	recordings map[string]string        // of the sinks, by the name of the push
-	sinks      map[string]*lockedBuffer // what those of RTSP say
+	addrs      map[string]string         // of the listeners
+	recordings map[string]string         // of the sinks, by the name of the push
+	sinks      map[string]*mediatest.Log // what those of RTSP say
 }
 
 // startMatrix starts cameras, sinks and the daemon.
 func startMatrix(t *testing.T) *matrix {
 	t.Helper()
 	m := &matrix{
-		dir: t.TempDir(), recordings: make(map[string]string), sinks: make(map[string]*lockedBuffer),
+		dir: t.TempDir(), recordings: make(map[string]string), sinks: make(map[string]*mediatest.Log),
 		web: &http.Client{Timeout: readTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	cams := startGstCams(t, "0", "320x180")
@@ -98,7 +100,7 @@ func (s *matrixSinks) push(m *matrix, config *strings.Builder, camera string) {
 // listener is an ffmpeg that takes one stream by RTSP and decodes it.
 func (s *matrixSinks) listener(m *matrix, push string) (url string) {
 	url = "rtsp://127.0.0.1:" + freePort(s.t, "tcp") + "/live"
-	file, said := filepath.Join(m.dir, push+".crc"), &lockedBuffer{}
+	file, said := filepath.Join(m.dir, push+".crc"), &mediatest.Log{}
 	m.recordings[push], m.sinks[push] = file, said
 	args := []string{"-nostdin", "-v", "level+info", "-rtsp_flags", "listen", "-i", url, "-map", "0"}
 	args = append(append(args, "-flush_packets", "1"), asDecoded("framecrc", file)...)

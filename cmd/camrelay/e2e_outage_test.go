@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // playlist fetches a media playlist.
@@ -59,13 +61,13 @@ func newestSegment(playlist string) (msn, discontinuities int, err error) {
 type longViewer struct {
 	t   testing.TB
 	cmd *exec.Cmd
-	out *lockedBuffer
+	out *mediatest.Log
 	end chan error
 }
 
 func startLongViewer(t testing.TB, url string) *longViewer {
 	t.Helper()
-	v := &longViewer{t: t, out: &lockedBuffer{}, end: make(chan error, 1)}
+	v := &longViewer{t: t, out: &mediatest.Log{}, end: make(chan error, 1)}
 	v.cmd = exec.Command("ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-timeout", "120000000",
 		"-i", url, "-an", "-c", "copy", "-progress", "pipe:1", "-stats_period", "0.2", "-f", "null", "-")
 	v.cmd.Stdout = v.out

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // examples are what is shipped for Prometheus.
@@ -56,7 +58,7 @@ func startPrometheus(t testing.TB, target, token string) *prometheus {
 		}
 	}
 	p := &prometheus{t: t, url: "http://127.0.0.1:" + freePort(t, "tcp")}
-	log := &lockedBuffer{}
+	log := &mediatest.Log{}
 	cmd := exec.Command("prometheus", "--config.file", filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", strings.TrimPrefix(p.url, "http://"))
 	cmd.Stdout, cmd.Stderr = log, log
@@ -67,7 +69,7 @@ func startPrometheus(t testing.TB, target, token string) *prometheus {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("Prometheus' log:\n%s", log.tail(4000))
+			t.Logf("Prometheus' log:\n%s", log.Tail(4000))
 		}
 	})
 	eventually(t, time.Minute, "Prometheus scrapes the daemon", func() error {

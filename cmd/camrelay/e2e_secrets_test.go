@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 // planted are secrets, by the place where each was hidden.
@@ -137,7 +139,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
-	b := &box{t: t, dir: t.TempDir(), runtime: runtime, log: &lockedBuffer{}}
+	b := &box{t: t, dir: t.TempDir(), runtime: runtime, log: &mediatest.Log{}}
 	b.flags, b.env = []string{"-debug"}, []string{"CREDENTIALS_DIRECTORY=" + files}
 	b.start(text)
 	b.awaitActive("gate", "literal")

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"camrelay/daemon/api"
+	"camrelay/media/mediatest"
 )
 
 // The end-to-end tests run the binary itself, built with the race detector,
@@ -84,7 +85,7 @@ type box struct {
 	client  *http.Client // speaks to the API's socket
 	env     []string     // and for the environment
 	ended   chan struct{}
-	log     *lockedBuffer
+	log     *mediatest.Log
 }
 
 // startBox runs the daemon on the configuration, with more flags; listeners that
@@ -102,7 +103,7 @@ func startBox(t testing.TB, config string, flags ...string) *box {
 // startBoxIn is startBox with a runtime directory of the caller's.
 func startBoxIn(t testing.TB, runtime, config string, flags ...string) *box {
 	t.Helper()
-	b := &box{t: t, dir: t.TempDir(), runtime: runtime, flags: flags, log: &lockedBuffer{}}
+	b := &box{t: t, dir: t.TempDir(), runtime: runtime, flags: flags, log: &mediatest.Log{}}
 	b.start(config)
 	return b
 }
@@ -124,7 +125,7 @@ func (b *box) start(config string) {
 		b.stop()
 		b.checkRaces()
 		if t.Failed() {
-			t.Logf("daemon's log:\n%s", b.log.tail(8000))
+			t.Logf("daemon's log:\n%s", b.log.Tail(8000))
 		}
 	})
 	b.launch()

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"camrelay/daemon/auth"
 	"camrelay/media"
 	"camrelay/media/hub"
+	"camrelay/media/mediatest"
 )
 
 // TestAStoppedCameraSaysSo: viewers are told for how long, and not by whom.
@@ -56,55 +55,31 @@ func TestASlowCameraSaysSo(t *testing.T) {
 	})
 }
 
-// lockedBuffer is a log that many write.
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// lines returns the lines that hold text.
-func (l *lockedBuffer) lines(text string) (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, text) {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
 func TestARefusalIsLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log mediatest.Log
 		s := newSite(t)
 		s.relay.log = slog.New(slog.NewTextHandler(&log, nil))
 		s.add("gate", onDemand).Stop("alice", -1)
 		s.crowd("gate") // 20 viewers
-		if got := log.lines("viewer refused"); len(got) != 1 || !strings.Contains(got[0], "stopped by alice") ||
+		if got := log.Lines("viewer refused"); len(got) != 1 || !strings.Contains(got[0], "stopped by alice") ||
 			!strings.Contains(got[0], "cam=gate") || !strings.Contains(got[0], "remote=192.0.2.1") {
 			t.Errorf("logged %q", got)
 		}
 		time.Sleep(refusedEvery)
 		s.crowd("gate")
-		if got := log.lines("more=19"); len(got) != 1 {
+		if got := log.Lines("more=19"); len(got) != 1 {
 			t.Errorf("logged %q", got)
 		}
 		for i := range 2 * maxRefused {
 			s.crowd(fmt.Sprintf("unknown%d", i))
 		}
-		if n := len(log.lines("viewer refused")); n > 2+maxRefused {
+		if n := len(log.Lines("viewer refused")); n > 2+maxRefused {
 			t.Errorf("%d lines", n)
 		}
 		time.Sleep(refusedEvery)
 		s.crowd("another")
-		if got := log.lines("cam=another"); len(got) != 1 {
+		if got := log.Lines("cam=another"); len(got) != 1 {
 			t.Errorf("logged %q", got)
 		}
 	})
@@ -114,7 +89,7 @@ func TestARefusalIsLoggedOnceAMinute(t *testing.T) {
 // why; the log is told always, and who is refused is counted.
 func TestWhatIsWithheld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log mediatest.Log
 		counted := make(map[string]int)
 		s := newSite(t)
 		s.relay.log = slog.New(slog.NewTextHandler(&log, nil))
@@ -142,14 +117,14 @@ func TestWhatIsWithheld(t *testing.T) {
 				t.Fatal(err)
 			}
 			counted[row.protocol] = 0
-			before := len(log.lines("viewer refused"))
+			before := len(log.Lines("viewer refused"))
 			err := s.relay.Withhold(t.Context(), hub.Request{
 				Path: row.path, Protocol: row.protocol, Token: row.token, Remote: "192.0.2.7:9",
 			}, "it is off: a.b")
 			if !errors.Is(err, row.want) || hub.Reason(err) != cmp.Or(row.told, row.want.Error()) {
 				t.Errorf("%s is told %q", row.name, hub.Reason(err))
 			}
-			lines := log.lines("viewer refused")[before:]
+			lines := log.Lines("viewer refused")[before:]
 			if want := row.logged != ""; (len(lines) == 1) != want || counted[row.protocol] == 1 != want ||
 				want && !(strings.Contains(lines[0], row.logged) && strings.Contains(lines[0], "remote=192.0.2.7:9")) {
 				t.Errorf("%s: logged %q, counted %v", row.name, lines, counted)

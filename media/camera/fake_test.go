@@ -16,6 +16,7 @@ import (
 
 	"camrelay/media"
 	"camrelay/media/hub"
+	"camrelay/media/mediatest"
 )
 
 // Bitstream of the scripted camera.
@@ -254,24 +255,6 @@ const (
 	testPassword = "p@ss:w/rd#%^"
 )
 
-// logged is a log that must not name a secret.
-type logged struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // noSecret fails if text names the password in any form.
 func noSecret(tb testing.TB, text string) {
 	tb.Helper()
@@ -288,13 +271,13 @@ type puller struct {
 	spec   Spec
 	splice *Splice
 	stream *hub.Stream
-	log    *logged
+	log    *mediatest.Log
 }
 
 func newPuller(tb testing.TB, url string) *puller {
 	return &puller{
 		tb: tb, spec: Spec{URL: url, MediaTimeout: 5 * time.Second}, splice: NewSplice(),
-		stream: hub.NewStream("gate"), log: new(logged),
+		stream: hub.NewStream("gate"), log: new(mediatest.Log),
 	}
 }
 
