@@ -49,6 +49,28 @@ func newSite(t *testing.T, camera string) *site {
 	return s
 }
 
+// start runs the daemon; stop, which may be called twice, ends it.
+func (s *site) start(t *testing.T) (stop func()) {
+	t.Helper()
+	return s.startLogged(t, io.Discard)
+}
+
+// startLogged is start with a log.
+func (s *site) startLogged(t *testing.T, log io.Writer) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(log, nil))) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
 // get asks the API and returns the body, empty if it does not answer.
 func (s *site) get(path string) string {
 	resp, err := s.client.Get("http://camrelay" + path)
@@ -112,16 +134,11 @@ func TestRunLeavesNothing(t *testing.T) {
 	goroutines, files := 0, 0
 	for round := range 3 {
 		s := newSite(t, cam.URL("gate"))
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
+		stop := s.start(t)
 		await(t, "the camera is active", func() bool {
 			return strings.Contains(s.get("/v3/paths/get/gate"), `"ready":true`)
 		})
 		stop()
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
 		if round == 0 { // libsrt and the resolver keep a few things for ever
 			runtime.GC()
 			await(t, "the camera sees the goodbye", func() bool {

@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -110,10 +108,7 @@ func TestFiguresOfARunningDaemon(t *testing.T) {
 	cam, camStop := demoCamera(t)
 	defer camStop()
 	s := newSite(t, cam.URL("gate"))
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
-	defer func() { stop(); <-ended }()
+	defer s.start(t)()
 
 	awaitFigures(t, s, map[string]float64{
 		`camrelay_camera_up{camera="gate"}`:                            1,
@@ -217,13 +212,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func() (stop func()) {
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
-		return func() { cancel(); <-ended }
-	}
-	stop := run()
+	stop := s.start(t)
 	is := func(path string, want int, text string) func() bool {
 		return func() bool {
 			code, body := s.tcp(t, "metrics", path)
@@ -253,8 +242,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	if err := os.WriteFile(s.opts.ConfigFile, []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stop = run()
-	defer stop()
+	defer s.start(t)()
 	await(t, "nothing runs", func() bool { return strings.Contains(s.get("/readyz"), "no configuration runs") })
 }
 
@@ -280,10 +268,7 @@ func TestMetricsPortMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
-	defer func() { cancel(); <-ended }()
+	defer s.start(t)()
 	scraped := func() bool {
 		code, body := s.tcp(t, "metrics", "/metrics")
 		return code == http.StatusOK && strings.Contains(body, "camrelay_build_info")

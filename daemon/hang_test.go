@@ -1,21 +1,20 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"camrelay/media/mediatest"
 
-	"camrelay/systemd"
+	"golang.org/x/sys/unix"
 )
 
 // blockPackager makes the loop hang that packages a camera, and no other: what is in
@@ -48,13 +47,13 @@ func blockPackager(t *testing.T, dir string) (again, release func()) {
 			t.Fatal(err)
 		}
 	}
-	return again, func() {
+	return again, sync.OnceFunc(func() {
 		f, err := os.OpenFile(pipe, os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { f.Close() })
-	}
+	})
 }
 
 func read(t *testing.T, file string) string {
@@ -71,27 +70,16 @@ func read(t *testing.T, file string) string {
 func TestALoopThatHangsIsNotAlive(t *testing.T) {
 	cam, camStop := demoCamera(t)
 	defer camStop()
-	told := listen(t)
-	s := newSite(t, cam.URL("gate"))
-	manager, err := systemd.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.opts.Manager, s.opts.hurry = manager, 3*time.Second
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	logged := func() string { return read(t, log.Name()) }
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(log, nil))) }()
+	s, told := newManagedSite(t, cam.URL("gate"))
+	s.opts.hurry = 3 * time.Second
+	var log mediatest.Log
+	s.startLogged(t, &log)
 	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
 	block, release := blockPackager(t, filepath.Join(s.opts.RuntimeDir, "hls", "gate"))
+	defer release() // or else nothing ends
 	await(t, "the hang is seen", func() bool {
 		block()
-		return strings.Contains(logged(), `what="hls of camera gate"`)
+		return len(log.Lines(`what="hls of camera gate"`)) > 0
 	})
 	for len(told) > 0 {
 		<-told
@@ -109,13 +97,9 @@ func TestALoopThatHangsIsNotAlive(t *testing.T) {
 			}
 			applied = strings.HasPrefix(got, "STATUS=1/1 cameras warm, 0/2 pushes up, config #2")
 		case <-end:
-			t.Fatalf("the rest of the daemon does not go on:\n%s", logged())
+			t.Fatalf("the rest of the daemon does not go on:\n%s", &log)
 		}
 	}
 	release()
 	expect(t, told, "WATCHDOG=1")
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 }

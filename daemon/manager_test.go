@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -196,6 +194,19 @@ func listen(t *testing.T) <-chan string {
 	return told
 }
 
+// newManagedSite is newSite with a service manager, and what that is told.
+func newManagedSite(t *testing.T, camera string) (s *site, told <-chan string) {
+	t.Helper()
+	told = listen(t)
+	manager, err := systemd.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = newSite(t, camera)
+	s.opts.Manager = manager
+	return s, told
+}
+
 // expect waits until the manager is told something that begins with each of want,
 // in this order, whatever comes between.
 func expect(t *testing.T, told <-chan string, want ...string) {
@@ -224,36 +235,23 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	cam, camStop := demoCamera(t)
 	defer camStop()
 
-	told := listen(t)
-	s := newSite(t, cam.URL("gate"))
-	manager, err := systemd.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, told := newManagedSite(t, cam.URL("gate"))
 	reload := make(chan os.Signal, 1)
-	s.opts.Manager, s.opts.Reload = manager, reload
-	text, err := os.ReadFile(s.opts.ConfigFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.opts.Reload = reload
+	text := read(t, s.opts.ConfigFile)
 	write := func(text string) {
 		t.Helper()
 		if err := os.WriteFile(s.opts.ConfigFile, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
+	stop := s.start(t)
 	expect(t, told, "READY=1", "STATUS=1/1 cameras warm, 0/1 pushes up, config #1", "WATCHDOG=1")
 	write("nonsense: 1\n")
 	expect(t, told, "STATUS=1/1 cameras warm, 0/1 pushes up, config #1, the edit after it is rejected", "WATCHDOG=1")
-	write(string(text) + "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n")
+	write(text + "  more: {camera: gate, url: \"srt://127.0.0.1:1?streamid=y\"}\n")
 	reload <- os.Interrupt // whichever it is
 	expect(t, told, "RELOADING=1", "READY=1", "STATUS=1/1 cameras warm, 0/2 pushes up, config #2", "WATCHDOG=1")
 	stop()
 	expect(t, told, "STOPPING=1")
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 }

@@ -1,14 +1,12 @@
 package daemon
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -39,9 +37,7 @@ func TestWhoMayKnowIsToldWhatIsOff(t *testing.T) {
 	if err := os.WriteFile(s.opts.ConfigFile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
+	s.start(t)
 	var st api.Status
 	await(t, "the server listens", func() bool {
 		return json.Unmarshal([]byte(s.get("/v1/status")), &st) == nil && st.Listeners["http"] != ""
@@ -72,10 +68,6 @@ func TestWhoMayKnowIsToldWhatIsOff(t *testing.T) {
 		if out.On != (want == "") || !strings.HasSuffix(out.Note, want) || out.On && out.Note != "" {
 			t.Errorf("%+v, want %q", out, want)
 		}
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 

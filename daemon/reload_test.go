@@ -36,26 +36,6 @@ func (s *site) write(t *testing.T, path, text string) {
 
 func (s *site) dropIn(name string) string { return filepath.Join(s.opts.ConfigDirs[0], name) }
 
-// start runs the daemon; stop, which may be called twice, ends it.
-func (s *site) start(t *testing.T) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.DiscardHandler)) }()
-	stopped := false
-	stop = func() {
-		if cancel(); stopped {
-			return
-		}
-		stopped = true
-		if err := <-ended; err != nil {
-			t.Errorf("Run returned %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
 // config returns the status of the configuration, of which the state is empty
 // while nobody answers.
 func (s *site) config() (st api.ConfigStatus) {

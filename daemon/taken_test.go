@@ -1,48 +1,16 @@
 package daemon
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"camrelay/daemon/api"
-	"camrelay/systemd"
+	"camrelay/media/mediatest"
 )
-
-// notes is a log that many write.
-type notes struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (n *notes) Write(b []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.b.Write(b)
-}
-
-// has tells whether a line holds all of text.
-func (n *notes) has(text ...string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for line := range strings.Lines(n.b.String()) {
-		all := true
-		for _, t := range text {
-			all = all && strings.Contains(line, t)
-		}
-		if all {
-			return true
-		}
-	}
-	return false
-}
 
 // TestAPortThatIsTaken by another program is said wherever somebody looks, until it
 // is free: nothing says that all is well. The socket answers meanwhile.
@@ -52,20 +20,14 @@ func TestAPortThatIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	told := listen(t)
-	s := newSite(t, "")
-	if s.opts.Manager, err = systemd.New(); err != nil {
-		t.Fatal(err)
-	}
+	s, told := newManagedSite(t, "")
 	const text = "version: 1\naccess: {view: open}\nrtsp: {listen: \"\"}\nhttp: {listen: \"\"}\n" +
 		"rtmp: {listen: \"\"}\nsrt: {listen: \"\"}\nmetrics: {listen: \"\"}\napi: {listen: %q}\n"
 	if err := os.WriteFile(s.opts.ConfigFile, fmt.Appendf(nil, text, ln.Addr()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log notes
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, s.opts, slog.New(slog.NewTextHandler(&log, nil))) }()
+	var log mediatest.Log
+	s.startLogged(t, &log)
 	taken := fmt.Sprintf("api: %s is taken by another program", ln.Addr())
 	expect(t, told, "READY=1", "STATUS=no cameras, config #1, "+taken)
 	var st api.Status
@@ -79,18 +41,14 @@ func TestAPortThatIsTaken(t *testing.T) {
 		t.Errorf("it is ready: %s", text)
 	}
 	const again = "a server runs as configured again"
-	if !log.has("level=WARN", "configuration applied", taken) || !log.has("level=WARN", "camrelay runs", taken) ||
-		log.has(again) {
-		t.Errorf("logged %s", &log.b)
+	if len(log.Lines("level=WARN", "configuration applied", taken)) == 0 ||
+		len(log.Lines("level=WARN", "camrelay runs", taken)) == 0 || len(log.Lines(again)) > 0 {
+		t.Errorf("logged %s", &log)
 	}
 	ln.Close()
 	await(t, "it is ready", func() bool { return strings.Contains(s.get("/readyz"), `"ready"`) })
-	if !log.has(again, "server=api") {
-		t.Errorf("logged %s", &log.b)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if len(log.Lines(again, "server=api")) == 0 {
+		t.Errorf("logged %s", &log)
 	}
 }
 
