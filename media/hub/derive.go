@@ -24,10 +24,39 @@ type Recipe[T any] struct {
 }
 
 type derivation[T any] struct {
-	log    *Log[T]
+	log *Log[T]
+	use
+}
+
+// use is what of a stream's runs from its first user to its last.
+type use struct {
 	cancel context.CancelFunc
-	users  int
-	done   chan struct{}
+	done   chan struct{} // closed once it has ended
+	users  int           // guarded by the stream's mu
+}
+
+func newUse() (ctx context.Context, u use) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return ctx, use{cancel: cancel, done: make(chan struct{})}
+}
+
+// enter adds a user to what s has under a name; s.mu is held. leave takes the user
+// away, and waits for the end if it was the last.
+func (u *use) enter(s *Stream, name string, of deriving) (leave func()) {
+	u.users++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		u.users--
+		last := u.users == 0
+		if last {
+			s.unlist(name, of)
+		}
+		s.mu.Unlock()
+		if last {
+			u.cancel()
+			<-u.done
+		}
+	})
 }
 
 // Derive returns the derived log of that name, which exists and is filled from
@@ -37,8 +66,8 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 	defer s.mu.Unlock()
 	d, _ := s.derived[r.Name].(*derivation[T])
 	if d == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		d = &derivation[T]{log: NewLog(r.Limits, r.Size, r.Start), cancel: cancel, done: make(chan struct{})}
+		ctx, u := newUse()
+		d = &derivation[T]{NewLog(r.Limits, r.Size, r.Start), u}
 		s.derived[r.Name] = d
 		units := s.Units.Reader(r.Name, LastStart)
 		units.Relax()
@@ -53,8 +82,7 @@ func Derive[T any](s *Stream, r Recipe[T]) (log *Log[T], release func()) {
 			d.log.fail(err)
 		})
 	}
-	d.users++
-	return d.log, sync.OnceFunc(func() { drop(s, r.Name, d) })
+	return d.log, d.enter(s, r.Name, d)
 }
 
 // mux feeds out until the stream ends, ctx is done or the muxer panics, and
@@ -84,20 +112,6 @@ func mux[T any](ctx context.Context, units *Reader[*media.Unit], out *Log[T], r 
 		out.Append(made...)
 		clear(in[:n])
 		clear(made)
-	}
-}
-
-func drop[T any](s *Stream, name string, d *derivation[T]) {
-	s.mu.Lock()
-	d.users--
-	last := d.users == 0
-	if last {
-		s.unlist(name, d)
-	}
-	s.mu.Unlock()
-	if last {
-		d.cancel()
-		<-d.done
 	}
 }
 

@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"io"
-	"sync"
 
 	"camrelay/media"
 )
@@ -22,10 +21,8 @@ type ViewRecipe struct {
 
 // viewing is a view while it has users.
 type viewing struct {
-	view   *Stream
-	cancel context.CancelFunc
-	users  int
-	done   chan struct{}
+	view *Stream
+	use
 }
 
 // View returns the view of that name, which runs from the first user to the
@@ -37,21 +34,20 @@ func View(s *Stream, r ViewRecipe) (view *Stream, release func()) {
 	defer s.mu.Unlock()
 	d, _ := s.derived[r.Name].(*viewing)
 	if d == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		d = &viewing{view: viewOf(s, &r), cancel: cancel, done: make(chan struct{})}
+		ctx, u := newUse()
+		d = &viewing{viewOf(s, &r), u}
 		s.derived[r.Name] = d
 		s.loops.Go(func() {
 			defer close(d.done)
 			err := look(ctx, d.view, r.Run)
-			cancel()
+			d.cancel()
 			s.mu.Lock()
 			s.unlist(r.Name, d) // whoever comes now gets a view that is fresh
 			s.mu.Unlock()
 			d.view.end(err)
 		})
 	}
-	d.users++
-	return d.view, sync.OnceFunc(func() { d.release(s, r.Name) })
+	return d.view, d.enter(s, r.Name, d)
 }
 
 // viewOf returns a stream that has everything but its units from s, whose mu is held.
@@ -70,20 +66,6 @@ func look(ctx context.Context, view *Stream, run func(context.Context, *Stream) 
 		err = io.EOF
 	}
 	return err
-}
-
-func (d *viewing) release(s *Stream, name string) {
-	s.mu.Lock()
-	d.users--
-	last := d.users == 0
-	if last {
-		s.unlist(name, d)
-	}
-	s.mu.Unlock()
-	if last {
-		d.cancel()
-		<-d.done
-	}
 }
 
 // About returns what the maker of a view says of it, nil for a stream that is
