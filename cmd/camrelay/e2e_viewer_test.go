@@ -98,11 +98,12 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
-// browser puts a script of testdata beside what it drives Chromium with, and
-// returns the directory and the script's place in it.
+// browser is npmScript for a script that lets Chromium do something.
 func browser(t *testing.T, name string) (dir, script string) {
 	t.Helper()
-	return npmScript(t, name, "playwright-core@1.52.0")
+	dir, script = npmScript(t, name, "playwright-core@1.52.0")
+	fromTestdata(t, dir, "browser.mjs")
+	return dir, script
 }
 
 // npmScript puts a script of testdata beside the packages it needs, and returns
@@ -114,15 +115,21 @@ func npmScript(t *testing.T, name string, packages ...string) (dir, script strin
 	if out, err := exec.Command("npm", args...).CombinedOutput(); err != nil {
 		t.Fatalf("cannot install %q: %v\n%s", packages, err, out)
 	}
+	return dir, fromTestdata(t, dir, name)
+}
+
+// fromTestdata copies a file to a directory and returns its place there.
+func fromTestdata(t *testing.T, dir, name string) (file string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	script = filepath.Join(dir, name)
-	if err := os.WriteFile(script, text, 0o600); err != nil {
+	file = filepath.Join(dir, name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return dir, script
+	return file
 }
 
 // same tells whether two screenshots show the same.

@@ -1,17 +1,14 @@
 package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"camrelay/media/mediatest"
 )
 
 func TestLadders(t *testing.T) {
@@ -64,26 +61,6 @@ pushes:
 	}
 }
 
-// pair returns a certificate and its key.
-func pair(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-}
-
 func TestMulticast(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                 "invalid Prefix:0 ttl 0 by ",
@@ -108,7 +85,7 @@ http: {tls: {listen: ":443", cert_file: cert.pem, key_file: key.pem}}
 rtmp: {listen: "", max_per_address: 3}
 srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
 `)
-	cert, key := pair(t)
+	_, cert, key := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now())
 	b.write("cert.pem", cert)
 	b.write("key.pem", key)
 	b.write("secret", "0123456789\n")
@@ -131,7 +108,7 @@ srt: {passphrase_file: secret, pbkeylen: 32, latency: 1s}
 	if want := (SRT{Listener{Listen: ":8890"}, "0123456789", 32, time.Second}); cfg.SRT != want {
 		t.Errorf("srt is %+v", cfg.SRT)
 	}
-	_, other := pair(t)
+	_, _, other := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now())
 	b.write("key.pem", other)
 	if got := b.rejected(); !strings.HasPrefix(got, "camrelay.yaml:4:3: rtsp.tls: cert_file and key_file are no pair") {
 		t.Error(got)

@@ -185,26 +185,35 @@ func TestRoundsWithAFaultyHook(t *testing.T) {
 	}
 }
 
+// jam is a hook that hangs.
+type jam struct {
+	mu            sync.Mutex // guards what follows
+	hanging, most int        // calls at once
+}
+
+func (j *jam) say(r *http.Request, _ Live) (int, error) {
+	j.mu.Lock()
+	j.hanging++
+	j.most = max(j.most, j.hanging)
+	j.mu.Unlock()
+	<-r.Context().Done()
+	j.mu.Lock()
+	j.hanging--
+	j.mu.Unlock()
+	return 0, r.Context().Err()
+}
+
 // TestRoundsGoOnBesideCallsThatHang: a hook that hangs for some sessions is
 // asked for the others as ever, and no call piles up on another.
 func TestRoundsGoOnBesideCallsThatHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slow = 3
-		var mu sync.Mutex // guards what follows
-		hanging, most := 0, 0
+		var j jam
 		c := newCrowd(30, func(r *http.Request, one Live) (int, error) {
 			if one.User != "slow" {
 				return 200, nil
 			}
-			mu.Lock()
-			hanging++
-			most = max(most, hanging)
-			mu.Unlock()
-			<-r.Context().Done()
-			mu.Lock()
-			hanging--
-			mu.Unlock()
-			return 0, r.Context().Err()
+			return j.say(r, one)
 		})
 		for i := range slow {
 			id := fmt.Sprintf("s%d", i)
@@ -226,11 +235,11 @@ func TestRoundsGoOnBesideCallsThatHang(t *testing.T) {
 		if st := r.Client.Status(); st.Dropped == 0 || len(c.ended) != 0 {
 			t.Errorf("status %+v, ended %v", st, c.ended)
 		}
-		mu.Lock()
-		if most != slow {
-			t.Errorf("%d calls hang at once, want %d", most, slow)
+		j.mu.Lock()
+		if j.most != slow {
+			t.Errorf("%d calls hang at once, want %d", j.most, slow)
 		}
-		mu.Unlock()
+		j.mu.Unlock()
 		stop() // it is context.Canceled
 	})
 }
@@ -238,19 +247,8 @@ func TestRoundsGoOnBesideCallsThatHang(t *testing.T) {
 // TestRoundsBoundTheirCalls has sessions come and go while all calls hang.
 func TestRoundsBoundTheirCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex // guards what follows
-		hanging, most := 0, 0
-		c := newCrowd(0, func(r *http.Request, _ Live) (int, error) {
-			mu.Lock()
-			hanging++
-			most = max(most, hanging)
-			mu.Unlock()
-			<-r.Context().Done()
-			mu.Lock()
-			hanging--
-			mu.Unlock()
-			return 0, r.Context().Err()
-		})
+		var j jam
+		c := newCrowd(0, j.say)
 		r := c.rounds(t)
 		r.Interval = time.Second
 		stop := run(r.Run)
@@ -265,11 +263,11 @@ func TestRoundsBoundTheirCalls(t *testing.T) {
 			pass(2 * time.Second)
 		}
 		err := stop()
-		if most != inFlight {
-			t.Errorf("%d calls at once, want %d", most, inFlight)
+		if j.most != inFlight {
+			t.Errorf("%d calls at once, want %d", j.most, inFlight)
 		}
-		if err == nil || hanging != 0 {
-			t.Errorf("Run returns %v with %d calls under way", err, hanging)
+		if err == nil || j.hanging != 0 {
+			t.Errorf("Run returns %v with %d calls under way", err, j.hanging)
 		}
 	})
 }

@@ -4,16 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
-	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +18,7 @@ import (
 
 	"camrelay/media"
 	"camrelay/media/hub"
+	"camrelay/media/mediatest"
 )
 
 // cameras are GStreamer's RTSP servers.
@@ -103,30 +98,12 @@ func (c *cameras) waitTorn(t *testing.T, n int) {
 // certificate's fingerprint.
 func certificate(t *testing.T) (file, fingerprint string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "camera"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &tmpl, &tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pk, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: pk})
+	c, cert, key := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now().Add(-time.Minute))
 	file = filepath.Join(t.TempDir(), "camera.pem")
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(cert+key), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(der)
+	sum := sha256.Sum256(c.Certificate[0])
 	return file, hex.EncodeToString(sum[:])
 }
 

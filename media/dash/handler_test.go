@@ -125,26 +125,11 @@ func TestSegmentsThatCannotBeHadNow(t *testing.T) {
 // TestNobodyLearnsNames wants one answer to all that ask for what is not there.
 func TestNobodyLearnsNames(t *testing.T) {
 	s := newSite(t, mediatest.MakeClip(t, mediatest.H264), time.Second)
-	text := ""
-	for _, path := range []string{
+	mediatest.Unknown(t, s.url, []string{
 		"/nope/manifest.mpd", "/nope/dash-0123abcd-0-1-1.m4s", "/nope/dash-0123abcd-init1-1.mp4", "/manifest.mpd",
 		"/gate/dash-x", "/gate/dash-0123abcd-0-1-0.m4s", "/dash-", "/%2e%2e/manifest.mpd", "/nope/",
 		"/nope/dash-0123abcd-0-99999999999999999999-1.m4s",
-	} {
-		resp, body := mediatest.Fetch(t, "GET", s.url+path)
-		var head strings.Builder
-		resp.Header.Del("Date")
-		if err := resp.Header.Write(&head); err != nil {
-			t.Fatal(err)
-		}
-		body = resp.Status + "\n" + head.String() + "\n" + body
-		if text == "" {
-			text = body
-		}
-		if resp.StatusCode != http.StatusNotFound || body != text {
-			t.Errorf("%s: %s\nwant\n%s", path, body, text)
-		}
-	}
+	})
 }
 
 func ticks(n int64) string { return strconv.FormatInt(n, 10) }

@@ -162,7 +162,7 @@ func TestNothingIsActiveWithoutMedia(t *testing.T) {
 // TestWhyThereIsNoConnection reads the words that people see.
 func TestWhyThereIsNoConnection(t *testing.T) {
 	s := play(t, mediatest.MakeClip(t, mediatest.H264), true)
-	cert, ca := certificate(t, time.Now().Add(-time.Minute))
+	cert, ca, _ := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now().Add(-time.Minute))
 	_, port, err := net.SplitHostPort(secure(t, cert))
 	if err != nil {
 		t.Fatal(err)

@@ -1,20 +1,13 @@
 package rtmp
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -208,31 +201,9 @@ func TestWhatRTMPCannotCarry(t *testing.T) {
 	}
 }
 
-// certificate returns one for 127.0.0.1, and its PEM.
-func certificate(t *testing.T, from time.Time) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, b.String()
-}
-
 func TestRTMPS(t *testing.T) {
-	good, ca := certificate(t, time.Now().Add(-time.Minute))
-	early, earlyCA := certificate(t, time.Now().Add(24*time.Hour))
+	good, ca, _ := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now().Add(-time.Minute))
+	early, earlyCA, _ := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now().Add(24*time.Hour))
 	sum := sha256.Sum256(good.Certificate[0])
 	pin, other := hex.EncodeToString(sum[:]), strings.Repeat("ab:", 31)+"ab"
 	s := play(t, mediatest.MakeClip(t, mediatest.H264AAC), true)

@@ -137,18 +137,25 @@ func newCamera(t *testing.T, kind mediatest.Kind) *camera {
 	return c
 }
 
+// packets returns those of the next unit, as if it had come in time.
+func (c *camera) packets(t *testing.T) media.Packets {
+	t.Helper()
+	u := c.clip.Unit(c.next)
+	u.Wall = c.wall.Add(u.DTS)
+	c.next++
+	p, err := c.packer.Packets(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // publish appends n units as if they had come in time, and returns their packets.
 func (c *camera) publish(t *testing.T, n int) []media.Packets {
 	t.Helper()
 	var all []media.Packets
 	for range n {
-		u := c.clip.Unit(c.next)
-		u.Wall = c.wall.Add(u.DTS)
-		c.next++
-		p, err := c.packer.Packets(u)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := c.packets(t)
 		c.stream.Packets.Append(p)
 		all = append(all, p)
 	}

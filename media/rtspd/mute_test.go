@@ -50,13 +50,7 @@ func newSwapped(t *testing.T) *swapped {
 func (s *swapped) publish(t *testing.T, n int) (all []media.Packets) {
 	t.Helper()
 	for range n {
-		u := s.clip.Unit(s.next)
-		u.Wall = s.wall.Add(u.DTS)
-		s.next++
-		p, err := s.packer.Packets(u)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := s.packets(t)
 		p.Track = s.tracks[p.Track.ID]
 		wire := p.Wire
 		p.Wire = nil

@@ -2,17 +2,12 @@ package rtspd
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"os/exec"
 	"strings"
@@ -162,7 +157,7 @@ func (x *pushing) reason(t *testing.T) error {
 }
 
 func TestPushSendsTheCamerasPackets(t *testing.T) {
-	cert := certificate(t)
+	cert, _, _ := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now())
 	pin := sha256.Sum256(cert.Certificate[0])
 	for _, c := range []struct {
 		name   string
@@ -356,27 +351,11 @@ func TestFFmpegTakesAPush(t *testing.T) {
 func TestServerSpeaksTLS(t *testing.T) {
 	cam := newCamera(t, mediatest.H264AAC)
 	cam.feed(t)
-	s := serve(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}, cam.stream)
+	cert, _, _ := mediatest.Certificate(t, net.IPv4(127, 0, 0, 1), time.Now())
+	s := serve(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}, cam.stream)
 	url := strings.Replace(s.url("gate?start=gop"), "rtsp:", "rtsps:", 1)
 	mediatest.Decodes(t, "-rtsp_transport", "tcp", "-t", "3", url)
 	if err := s.reason(t); !errors.Is(err, media.ErrPeerClosed) {
 		t.Errorf("ended by %v", err)
 	}
-}
-
-// certificate returns one for 127.0.0.1 that nobody trusts.
-func certificate(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

@@ -1,46 +1,18 @@
 package trust_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"camrelay/media"
+	"camrelay/media/mediatest"
 	"camrelay/media/trust"
 )
-
-// certificate returns one for ::1 that is valid for an hour, and its PEM.
-func certificate(t *testing.T, from time.Time) (c tls.Certificate, ca string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv6loopback}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, b.String()
-}
 
 // handshake lets a server with that certificate meet a client of p, and
 // returns what the client makes of it.
@@ -68,10 +40,10 @@ func handshake(t *testing.T, cert tls.Certificate, p trust.Peer) error {
 }
 
 func TestTrust(t *testing.T) {
-	good, ca := certificate(t, time.Now().Add(-time.Minute))
-	early, earlyCA := certificate(t, time.Now().Add(24*time.Hour))
-	stale, staleCA := certificate(t, time.Now().Add(-24*time.Hour))
-	_, strangers := certificate(t, time.Now().Add(-time.Minute))
+	good, ca, _ := mediatest.Certificate(t, net.IPv6loopback, time.Now().Add(-time.Minute))
+	early, earlyCA, _ := mediatest.Certificate(t, net.IPv6loopback, time.Now().Add(24*time.Hour))
+	stale, staleCA, _ := mediatest.Certificate(t, net.IPv6loopback, time.Now().Add(-24*time.Hour))
+	_, strangers, _ := mediatest.Certificate(t, net.IPv6loopback, time.Now().Add(-time.Minute))
 	sum := sha256.Sum256(good.Certificate[0])
 	pin := hex.EncodeToString(sum[:])
 	const unsupported = media.ClassUnsupported

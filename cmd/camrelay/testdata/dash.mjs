@@ -3,25 +3,13 @@
 // prints what it saw as JSON: the latency that dash.js tells, how far the
 // picture was behind the time of day by the manifest's clock, how often it
 // waited, and how many pictures were shown, also in the last 5 s.
-import { chromium } from "playwright-core";
-import { mkdtempSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { tmpdir } from "node:os";
+import { pause, until, withPage } from "./browser.mjs";
 
 const [manifest, seconds] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
-const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "profile-")), {
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-});
-try {
-  const page = await context.newPage();
-  page.on("pageerror", (e) => console.error("page error:", e.message));
-  page.on("console", (m) => console.error("console:", m.text()));
-  page.on("requestfailed", (r) => console.error("failed:", r.url(), r.failure()?.errorText));
+await withPage(async (page) => {
   await page.setContent("<video muted></video>");
   await page.addScriptTag({ path: join(here, "node_modules/dashjs/dist/legacy/umd/dash.all.min.js") });
   await page.evaluate((url) => {
@@ -44,17 +32,11 @@ try {
     return { ...window.seen, frames: q.totalVideoFrames, dropped: q.droppedVideoFrames,
       time: document.querySelector("video").currentTime };
   });
-  const began = Date.now();
-  while ((await state()).behind.length === 0) {
-    if (Date.now() > began + 60000) throw new Error("it does not play: " + JSON.stringify(await state()));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(60000, async () => (await state()).behind.length > 0, async () => JSON.stringify(await state()));
   console.error("playing");
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000 - 5000));
+  await pause(seconds * 1000 - 5000);
   const then = await state();
-  await new Promise((resolve) => setTimeout(resolve, 5000));
+  await pause(5000);
   const now = await state();
   console.log(JSON.stringify({ ...now, late: now.frames - then.frames }));
-} finally {
-  await context.close();
-}
+});

@@ -4,21 +4,10 @@
 // (PROGRAM-DATE-TIME), how often it stalled, how many pictures were shown, and
 // the sequence numbers of the playlists. "playing" on standard error tells that
 // it has played for a second.
-import { chromium } from "playwright-core";
-import { mkdtempSync } from "node:fs";
-import { join } from "node:path";
-import { tmpdir } from "node:os";
+import { pause, until, withPage } from "./browser.mjs";
 
 const [origin, playlist, seconds] = process.argv.slice(2);
-const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "profile-")), {
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-});
-try {
-  const page = await context.newPage();
-  page.on("pageerror", (e) => console.error("page error:", e.message));
+await withPage(async (page) => {
   await page.setContent("<video muted></video>");
   await page.addScriptTag({ url: origin + "-/hls.light.min.js" });
   await page.evaluate((url) => {
@@ -44,14 +33,8 @@ try {
     return { ...window.seen, frames: q.totalVideoFrames, dropped: q.droppedVideoFrames,
       time: document.querySelector("video").currentTime, target: window.hls.targetLatency };
   });
-  const began = Date.now();
-  while ((await state()).behind.length < 10) {
-    if (Date.now() > began + 60000) throw new Error("it does not play: " + JSON.stringify(await state()));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(60000, async () => (await state()).behind.length >= 10, async () => JSON.stringify(await state()));
   console.error("playing");
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await pause(seconds * 1000);
   console.log(JSON.stringify(await state()));
-} finally {
-  await context.close();
-}
+});

@@ -2,32 +2,16 @@
 // Opens the page, clicks the first camera, waits until it plays, and stores
 // two screenshots of the player, DIR/1.png and DIR/2.png, that differ. Then
 // it stops the player, and waits until the page has it play again.
-import { chromium } from "playwright-core";
-import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
+import { until, withPage } from "./browser.mjs";
 
 const [url, dir] = process.argv.slice(2);
-const context = await chromium.launchPersistentContext(mkdtempSync(join(dir, "profile-")), {
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-});
-// The page's own policy forbids what playwright's waitForFunction does.
-async function until(page, condition, arg) {
-  const end = Date.now() + 30000;
-  while (!(await page.evaluate(condition, arg))) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-try {
-  const page = await context.newPage();
-  page.on("console", (m) => console.log("console:", m.text()));
-  page.on("pageerror", (e) => console.log("page error:", e.message));
+await withPage(async (page) => {
+  // The page's own policy forbids what playwright's waitForFunction does.
+  const holds = (condition, arg) => until(30000, () => page.evaluate(condition, arg), () => condition.toString());
   await page.goto(url);
   await page.click("#cameras button");
-  await until(page, () => document.getElementById("video").currentTime > 0);
+  await holds(() => document.getElementById("video").currentTime > 0);
   const at = () => page.evaluate(() => {
     const v = document.getElementById("video");
     return { time: v.currentTime, width: v.videoWidth, frames: v.getVideoPlaybackQuality().totalVideoFrames };
@@ -35,7 +19,7 @@ try {
   const before = await at();
   const shot = (name) => page.locator("#video").screenshot({ path: join(dir, name) });
   const first = await shot("1.png");
-  await until(page, (t) => document.getElementById("video").currentTime > t + 1, before.time);
+  await holds((t) => document.getElementById("video").currentTime > t + 1, before.time);
   const end = Date.now() + 30000;
   while (first.equals(await shot("2.png")) && Date.now() < end); // a starved browser shows old pictures
   await page.screenshot({ path: join(dir, "page.png"), fullPage: true });
@@ -43,7 +27,5 @@ try {
   console.log(JSON.stringify({ before, after, problem: await page.textContent("#problem"), hls: await page.evaluate(() => !!window.Hls) }));
   if (after.width === 0 || after.frames <= before.frames) throw new Error("no pictures decoded");
   const stuck = await page.evaluateHandle(() => { player.stopLoad(); return player; }); // stuck: the page begins anew
-  await until(page, (old) => player !== old && document.getElementById("video").currentTime > 0, stuck);
-} finally {
-  await context.close();
-}
+  await holds((old) => player !== old && document.getElementById("video").currentTime > 0, stuck);
+});
