@@ -31,10 +31,10 @@ const (
 type vigil struct {
 	manager *systemd.Manager
 	hurry   time.Duration // patience with everything; 0: each pulse has its own
-	beats   map[string]beat
-	ready   bool   // has been told
-	hung    string // as it was logged last
-	failed  bool   // the manager could not be told
+	beats   map[any]beat  // by the key of the pulse
+	ready   bool          // has been told
+	hung    string        // as it was logged last
+	failed  bool          // the manager could not be told
 }
 
 // beat is what a loop has shown.
@@ -51,6 +51,7 @@ type mark struct {
 
 // pulse is a loop that is looked at.
 type pulse struct {
+	key      any // comparable, and of no other pulse
 	name     string
 	busy     bool // its mark is to change
 	mark     mark
@@ -61,7 +62,7 @@ func newVigil(m *systemd.Manager) vigil {
 	if m == nil {
 		m = &systemd.Manager{}
 	}
-	return vigil{manager: m, beats: make(map[string]beat)}
+	return vigil{manager: m, beats: make(map[any]beat)}
 }
 
 // period is how often is looked: three times before the watchdog bites.
@@ -72,23 +73,25 @@ func (v *vigil) period() time.Duration {
 	return retryProblems
 }
 
-// stuck returns the loops that have shown nothing for longer than their patience.
+// stuck returns the loops that have shown nothing for longer than their patience, in
+// the order of their names.
 func (v *vigil) stuck(pulses []pulse, now time.Time) (names []string) {
-	seen := make(map[string]beat, len(pulses))
+	seen := make(map[any]beat, len(pulses))
 	for _, p := range pulses {
 		if !p.busy {
 			continue
 		}
-		b, ok := v.beats[p.name]
+		b, ok := v.beats[p.key]
 		if !ok || b.mark != p.mark {
 			b = beat{p.mark, now}
 		}
-		seen[p.name] = b
+		seen[p.key] = b
 		if now.Sub(b.since) >= cmp.Or(v.hurry, p.patience) {
 			names = append(names, p.name)
 		}
 	}
 	v.beats = seen
+	slices.Sort(names)
 	return names
 }
 
@@ -169,7 +172,8 @@ func reportOf(path *relay.Path) cameraReport {
 func camerasPulses(cameras []cameraReport, stalled time.Duration) []pulse {
 	all := make([]pulse, len(cameras))
 	for i, c := range cameras {
-		all[i] = pulse{"camera " + c.name, c.phase == supervise.Active, c.mark, stalled + cameraPatience}
+		name := "camera " + c.name
+		all[i] = pulse{name, name, c.phase == supervise.Active, c.mark, stalled + cameraPatience}
 	}
 	return all
 }
@@ -178,7 +182,7 @@ func camerasPulses(cameras []cameraReport, stalled time.Duration) []pulse {
 // of it for others.
 func loopsPulses(s *hub.Stream) (all []pulse) {
 	for _, l := range s.Loops() {
-		all = append(all, pulse{l.Name + " of camera " + s.Name(), l.Behind, mark{bytes: l.At}, loopPatience})
+		all = append(all, pulse{l.ID, l.Name + " of camera " + s.Name(), l.Behind, mark{bytes: l.At}, loopPatience})
 	}
 	return all
 }
@@ -196,7 +200,8 @@ func (p *pushes) pulses() []pulse {
 			now = now.plus(progress)
 		}
 		busy := now.bytes > 0 && path != nil && path.State().Phase == supervise.Active
-		all = append(all, pulse{"push " + name, busy, mark{bytes: now.bytes + now.lost}, pushPatience})
+		name = "push " + name
+		all = append(all, pulse{name, name, busy, mark{bytes: now.bytes + now.lost}, pushPatience})
 	}
 	return all
 }

@@ -76,7 +76,7 @@ func TestStatusLine(t *testing.T) {
 func TestVigilFindsWhatHangs(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	at := func(bytes uint64, busy bool) pulse {
-		return pulse{"camera gate", busy, mark{bytes, begin}, time.Minute}
+		return pulse{"it", "camera gate", busy, mark{bytes, begin}, time.Minute}
 	}
 	for _, row := range []struct {
 		name   string
@@ -104,13 +104,37 @@ func TestVigilFindsWhatHangs(t *testing.T) {
 	}
 }
 
+// TestLoopsOfOneNameDoNotHideEachOther: what hangs is seen beside what moves, and
+// named in one order at each look.
+func TestLoopsOfOneNameDoNotHideEachOther(t *testing.T) {
+	v, begin := newVigil(nil), time.Unix(1000, 0)
+	for i := range uint64(4) {
+		pulses := []pulse{
+			{1, "mpegts of camera gate", true, mark{bytes: i}, time.Minute},
+			{2, "mpegts of camera gate", true, mark{bytes: 7}, time.Minute},
+			{3, "mpegts of camera gate", true, mark{bytes: 9 + i}, time.Minute},
+			{4, "hls of camera gate", true, mark{bytes: 7}, time.Minute},
+		}
+		if i%2 == 1 {
+			slices.Reverse(pulses)
+		}
+		var want []string
+		if i >= 2 {
+			want = []string{"hls of camera gate", "mpegts of camera gate"}
+		}
+		if got := v.stuck(pulses, begin.Add(time.Duration(i)*30*time.Second)); !slices.Equal(got, want) {
+			t.Errorf("look %d: %q hang, want %q", i, got, want)
+		}
+	}
+}
+
 // TestACameraMayStandAsLongAsItsSession: while stalled_after is long, a frozen camera
 // is nothing that hangs.
 func TestACameraMayStandAsLongAsItsSession(t *testing.T) {
 	v, begin := newVigil(nil), time.Unix(1000, 0)
 	frozen := camerasPulses([]cameraReport{{name: "gate", phase: supervise.Active}}, 5*time.Minute)
 	for at, want := range map[time.Duration]int{0: 0, 5*time.Minute + 30*time.Second: 0, 6*time.Minute + time.Second: 1} {
-		v.beats = map[string]beat{"camera gate": {frozen[0].mark, begin}}
+		v.beats = map[any]beat{"camera gate": {frozen[0].mark, begin}}
 		if got := v.stuck(frozen, begin.Add(at)); len(got) != want {
 			t.Errorf("after %v: %q hang", at, got)
 		}

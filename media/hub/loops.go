@@ -8,6 +8,7 @@ import (
 // Loop is how far a loop has come that reads a log and waits for nobody else, so
 // that one that is behind and does not move hangs.
 type Loop struct {
+	ID     any    // comparable, and of no other loop: two may have the same name
 	Name   string // of its reader, behind that of what it reads: "mpegts/hls"
 	At     uint64 // entry that it reads next
 	Behind bool   // there is more for it now
@@ -39,7 +40,7 @@ func (l *Log[T]) loops() []Loop {
 		if r.needStart {
 			behind = l.hasStart && l.lastStart >= r.pos
 		}
-		all[i] = Loop{Name: r.name, At: r.pos, Behind: behind}
+		all[i] = Loop{ID: r, Name: r.name, At: r.pos, Behind: behind}
 	}
 	return all
 }

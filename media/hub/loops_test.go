@@ -18,6 +18,9 @@ func TestLoops(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			got := s.Loops()
+			for i := range got {
+				got[i].ID = nil
+			}
 			slices.SortFunc(got, func(a, b Loop) int { return strings.Compare(a.Name, b.Name) })
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %+v, want %+v", when, got, want)
@@ -58,4 +61,30 @@ func TestLoops(t *testing.T) {
 		seen.Watch()
 		wants("one reads a view", Loop{Name: "audio/hls"})
 	})
+}
+
+// TestLoopsOfOneName are told apart, and are themselves at each look: one that hangs
+// does not hide behind one that has taken its place.
+func TestLoopsOfOneName(t *testing.T) {
+	s := NewStream("gate")
+	defer s.Close()
+	place := make(map[any]uint64)
+	for at := range uint64(2) {
+		r := s.Units.Reader("mpegts", Live)
+		defer r.Close()
+		r.Watch()
+		place[r] = at
+		s.Units.Append(unit(true))
+	}
+	for range 2 {
+		all := s.Loops()
+		if len(all) != 2 || all[0].ID == all[1].ID {
+			t.Fatalf("%+v", all)
+		}
+		for _, l := range all {
+			if at, ok := place[l.ID]; !ok || l.At != at || l.Name != "mpegts" {
+				t.Errorf("%+v", l)
+			}
+		}
+	}
 }
