@@ -24,7 +24,6 @@ const boxPeriod = 10 * time.Second
 // nobody up. What it finds may be read from any goroutine.
 type box struct {
 	root, dir string // of the board; of the segments
-	started   time.Time
 	floor     time.Time
 	use       func() (budget, used int64) // of segments, in bytes
 	events    *webhook.Log
@@ -61,7 +60,12 @@ func (b *box) Run(ctx context.Context) error {
 	tick := time.NewTicker(boxPeriod)
 	defer tick.Stop()
 	for {
-		b.look(hardware.Read(board, b.dir), time.Now())
+		report := hardware.Read(board, b.dir)
+		now, err := clock.Now()
+		if err != nil {
+			return err
+		}
+		b.look(report, now)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -71,8 +75,9 @@ func (b *box) Run(ctx context.Context) error {
 }
 
 // look takes a report.
-func (b *box) look(r hardware.Report, now time.Time) {
-	if step := b.steps.Look(now, now.Sub(b.started)); step != 0 {
+func (b *box) look(r hardware.Report, at clock.Moment) {
+	now := at.Wall
+	if step := b.steps.Look(at); step != 0 {
 		b.count++
 		b.log.Warn("the clock was set", "by", step.Round(time.Millisecond))
 		b.events.Append(webhook.Event{

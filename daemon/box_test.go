@@ -18,6 +18,7 @@ import (
 	"camrelay/daemon/webhook"
 	"camrelay/hal"
 	hardware "camrelay/hal/box"
+	"camrelay/hal/clock"
 	"camrelay/hal/led"
 )
 
@@ -35,21 +36,47 @@ func report(t *testing.T, board string) hardware.Report {
 	return hardware.Read(b, "/run/camrelay")
 }
 
-// TestTheHardwareIsWatched looks at boards that have faults, and at one that has
-// none.
-func TestTheHardwareIsWatched(t *testing.T) {
-	b := &box{
+func newBox() *box {
+	return &box{
 		floor: floor(), events: webhook.NewLog(), log: slog.New(slog.DiscardHandler), changed: make(chan struct{}, 1),
 		use: func() (budget, used int64) { return 256 << 20, 0 },
 	}
+}
+
+// noon is when a look may begin, and later some time after it.
+func noon() clock.Moment {
+	return clock.Moment{Wall: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Boot: time.Hour}
+}
+
+func later(m clock.Moment, d time.Duration) clock.Moment {
+	return clock.Moment{Wall: m.Wall.Add(d), Boot: m.Boot + d}
+}
+
+// TestOnlyWhoSetsTheClockIsTold: a box that was suspended has lost no time.
+func TestOnlyWhoSetsTheClockIsTold(t *testing.T) {
+	b, now, good := newBox(), noon(), report(t, "raspberrypi5")
+	b.look(good, now)
+	now = later(now, 8*time.Hour)
+	if b.look(good, now); b.status().ClockSteps != 0 {
+		t.Error("a suspend counts as a step")
+	}
+	now.Wall = now.Wall.Add(time.Minute)
+	if b.look(good, now); b.status().ClockSteps != 1 {
+		t.Errorf("%d steps", b.status().ClockSteps)
+	}
+}
+
+// TestTheHardwareIsWatched looks at boards that have faults, and at one that has
+// none.
+func TestTheHardwareIsWatched(t *testing.T) {
+	b := newBox()
 	if b.status() != nil || b.conditions() != nil {
 		t.Error("something is known before the first look")
 	}
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	b.started = now
+	now := noon()
 	for range 3 {
 		b.look(report(t, "rock5b"), now)
-		now = now.Add(10 * time.Second)
+		now = later(now, 10*time.Second)
 	}
 	st := b.status()
 	var names []string
@@ -71,7 +98,7 @@ func TestTheHardwareIsWatched(t *testing.T) {
 	}
 	for range 9 {
 		b.look(report(t, "raspberrypi5"), now)
-		now = now.Add(10 * time.Second)
+		now = later(now, 10*time.Second)
 	}
 	if st := b.status(); len(st.Conditions) > 0 || st.MemoryLevel != "plenty" || len(st.Shed) > 0 {
 		t.Errorf("%+v", st)

@@ -121,7 +121,7 @@ func Run(ctx context.Context, opts Options, log *slog.Logger) error {
 	}
 	d.placard = placard{dir: opts.RuntimeDir, log: log}
 	d.box = &box{
-		root: cmp.Or(opts.Hardware, "/"), dir: opts.RuntimeDir, started: d.started, floor: floor(), events: d.events,
+		root: cmp.Or(opts.Hardware, "/"), dir: opts.RuntimeDir, floor: floor(), events: d.events,
 		log: log, changed: make(chan struct{}, 1), use: func() (budget, used int64) { return d.servers.segments() },
 	}
 	d.beacon = newBeacon(d.box.root, log)

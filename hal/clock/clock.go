@@ -94,27 +94,3 @@ func Judge(s State, now, floor time.Time) []hal.Fault {
 	}
 	return nil
 }
-
-// Steps finds out when the wall clock is set. The zero value is ready.
-type Steps struct {
-	begun bool
-	wall  time.Time
-	mono  time.Duration
-}
-
-// smallest is the step that counts: less is what a clock that is slewed may show
-// between two looks.
-const smallest = time.Second
-
-// Look returns by how much the wall clock has been set since the last look, 0 if it
-// has not. mono is a monotonic clock's time.
-func (s *Steps) Look(wall time.Time, mono time.Duration) time.Duration {
-	wall = wall.Round(0) // without Go's monotonic reading
-	step := wall.Sub(s.wall) - (mono - s.mono)
-	begun := s.begun
-	s.begun, s.wall, s.mono = true, wall, mono
-	if !begun || step.Abs() < smallest {
-		return 0
-	}
-	return step
-}

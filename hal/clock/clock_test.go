@@ -30,27 +30,3 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
-
-func TestSteps(t *testing.T) {
-	begin := time.Unix(10, 0)
-	var s Steps
-	for _, row := range []struct {
-		name string
-		wall time.Time
-		mono time.Duration
-		want time.Duration
-	}{
-		{"the first look", begin, time.Hour, 0},
-		{"time goes by", begin.Add(10 * time.Second), time.Hour + 10*time.Second, 0},
-		{"it is slewed", begin.Add(20*time.Second + 5*time.Millisecond), time.Hour + 20*time.Second, 0},
-		{
-			"from 1970 to now", begin.Add(56 * 365 * 24 * time.Hour), time.Hour + 30*time.Second,
-			56*365*24*time.Hour - 30*time.Second - 5*time.Millisecond,
-		},
-		{"back by two seconds", begin.Add(56*365*24*time.Hour + 8*time.Second), time.Hour + 40*time.Second, -2 * time.Second},
-	} {
-		if got := s.Look(row.wall, row.mono); got != row.want {
-			t.Errorf("%s: %v, want %v", row.name, got, row.want)
-		}
-	}
-}
