@@ -131,7 +131,7 @@ func TestCommands(t *testing.T) {
 }
 
 // checkLink makes a link of the camera, and one of the page, and opens them without
-// any password.
+// any password. There is none of a camera that there is not, nor of nobody's.
 func (b *box) checkLink(flags ...string) {
 	b.t.Helper()
 	for _, args := range [][]string{{"link", "gate", "-for", "10m"}, {"link"}} {
@@ -149,6 +149,10 @@ func (b *box) checkLink(flags ...string) {
 		if res.StatusCode != http.StatusOK {
 			b.t.Errorf("%v: the link is answered %s", args, res.Status)
 		}
+	}
+	code, out, said := b.command(append([]string{"link", "gaet"}, flags...)...)
+	if code != exitFailed || out != "" || !strings.Contains(said, `there is no camera "gaet"`) {
+		b.t.Errorf("a link of no camera: exit code %d, %q, %s", code, out, said)
 	}
 	if code, _, said := b.command("link", "-for", "10m", "-runtime-dir", b.runtime); code != exitFailed ||
 		!strings.Contains(said, "links are made by users") {

@@ -42,6 +42,9 @@ func setupLink(fs *flag.FlagSet) runner {
 		for _, playlist := range made.HLS { // of the one camera
 			path = playlist
 		}
+		for _, w := range made.Warnings {
+			fmt.Fprintf(c.err, "warning: %s\n", w)
+		}
 		fmt.Fprintf(c.err, "good until %s, for whoever has it\n", made.Expires.Local().Format(time.DateTime))
 		_, err = fmt.Fprintln(c.out, base+path)
 		return err

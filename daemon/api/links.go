@@ -2,10 +2,13 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
 	"camrelay/media/hub"
 )
 
@@ -21,6 +24,8 @@ type LinkStatus struct {
 	HLS     map[string]string `json:"hls"`     // playlist of each camera that was asked for
 	Cameras []string          `json:"cameras"` // none: all that its maker may see
 	Expires time.Time         `json:"expires"`
+	// Warnings name cameras that there are not now; on_not_found may bring them.
+	Warnings []string `json:"warnings"`
 }
 
 // linkAdd makes a link by which others may watch without a password.
@@ -55,12 +60,30 @@ func (s server) linkAdd(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusInternalServerError, "no link could be made")
 		return
 	}
+	missing := s.missing(asked.Cameras)
+	if _, asks := s.Hooks()[config.HookNotFound]; !asks && len(missing) > 0 {
+		problem(w, http.StatusBadRequest, strings.Join(missing, "; "))
+		return
+	}
 	made := LinkStatus{
 		Page: "/" + link + "/", HLS: map[string]string{}, Cameras: append([]string{}, asked.Cameras...),
-		Expires: until.Truncate(time.Second),
+		Expires: until.Truncate(time.Second), Warnings: []string{},
+	}
+	for _, m := range missing {
+		made.Warnings = append(made.Warnings, m+" now, but it may be there when somebody comes")
 	}
 	for _, camera := range asked.Cameras {
 		made.HLS[camera] = "/" + link + "/" + camera + "/index.m3u8"
 	}
 	writeJSON(w, http.StatusCreated, made)
+}
+
+// missing says of each camera that there is none of that name.
+func (s server) missing(cameras []string) (all []string) {
+	for _, name := range cameras {
+		if s.Relay.Path(name) == nil {
+			all = append(all, fmt.Sprintf("there is no camera %q", name))
+		}
+	}
+	return all
 }

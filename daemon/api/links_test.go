@@ -1,13 +1,22 @@
 package api
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"camrelay/daemon/auth"
+	"camrelay/daemon/config"
+	"camrelay/daemon/webhook"
 )
 
 func TestLinksAreMade(t *testing.T) {
-	h := rigFor(t, staff())
+	rules := staff()
+	rules.Users = append(rules.Users, auth.User{
+		Name: "few", TokenHashes: sums("few"), Role: auth.RoleOperator, Cameras: []string{"gate"},
+	})
+	h := rigFor(t, rules)
 	for _, row := range []struct {
 		name, who, body string
 		code            int
@@ -20,6 +29,11 @@ func TestLinksAreMade(t *testing.T) {
 		{"for no time", "operator", `{"for": "0s"}`, 400, "1s to 1h"},
 		{"for a word", "operator", `{"for": "ever"}`, 400, "1s to 1h"},
 		{"for no camera", "operator", `{"cameras": []}`, 400, "cameras is empty"},
+		{
+			"for cameras that there are not", "operator", `{"cameras": ["gate", "gaet", "x"]}`, 400,
+			`there is no camera "gaet"; there is no camera "x"`,
+		},
+		{"for a camera that its maker may not see", "few", `{"cameras": ["gaet"]}`, 403, "right to watch"},
 		{"for a field that there is not", "operator", `{"camera": "gate"}`, 400, "unknown field"},
 	} {
 		code, v := call(t, h, "POST", "/v1/links", row.body, bearer(row.who))
@@ -41,5 +55,23 @@ func TestLinksAreMade(t *testing.T) {
 	}
 	if code, _ := call(t, rig(t), "POST", "/v1/links", "", plainly); code != 409 {
 		t.Errorf("by nobody: status %d", code)
+	}
+}
+
+// TestALinkToWhatAHookMayBring is made, with a warning: the camera may have come when
+// somebody does.
+func TestALinkToWhatAHookMayBring(t *testing.T) {
+	cfg := rigConfig(t, staff())
+	cfg.Hooks = func() map[string]webhook.Status { return map[string]webhook.Status{config.HookNotFound: {}} }
+	h := New(cfg)
+	for body, want := range map[string]string{
+		`{"cameras": ["gate", "gaet"]}`: `[there is no camera "gaet" now, but it may be there when somebody comes]`,
+		`{"cameras": ["gate"]}`:         "[]",
+		"":                              "[]",
+	} {
+		code, v := call(t, h, "POST", "/v1/links", body, bearer("operator"))
+		if got := fmt.Sprint(v["warnings"]); code != 201 || got != want {
+			t.Errorf("%s: status %d, warnings %s, want %s", body, code, got, want)
+		}
 	}
 }
