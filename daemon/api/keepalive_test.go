@@ -69,12 +69,24 @@ func call(t *testing.T, h http.Handler, method, path, body string, edit func(*ht
 
 func plainly(*http.Request) {}
 
-// added adds a keepalive to gate and returns its id.
+// added adds a keepalive to gate and returns its id once it is on disk: a machine that
+// is busy answers before, with a warning.
 func added(t *testing.T, h http.Handler, edit func(*http.Request)) string {
 	t.Helper()
 	code, v := call(t, h, "POST", "/v3/paths/keepalive/add/gate", "", edit)
 	id, _ := v["id"].(string)
-	delete(v, "warning") // of a machine that is too busy to write
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(time.Minute); v["warning"] != nil; {
+		if _, got := call(t, h, "GET", "/v3/paths/keepalive/get/"+id, "", edit); got["saved"] == true {
+			delete(v, "warning")
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal("it is never saved")
+		}
+	}
 	if code != http.StatusOK || !keepalive.ValidID(id) || len(v) != 1 {
 		t.Fatalf("status %d, %v", code, v)
 	}
