@@ -158,6 +158,45 @@ func TestAKeptPushWhoseCameraGoes(t *testing.T) {
 	}
 }
 
+// TestAKeptPushWithAMistake, as an upgrade may find one: it alone is left out, which
+// is told of, also by the next start, until it is removed.
+func TestAKeptPushWithAMistake(t *testing.T) {
+	k := newKeeper(t)
+	stop := k.start(t)
+	k.await(t, stateApplied, 1)
+	k.keep("up")
+	k.await(t, stateApplied, 2)
+	k.keep("far")
+	k.await(t, stateApplied, 3)
+	text := read(t, k.file)
+	i := strings.Index(text, `"far"`)
+	k.write(t, k.file, text[:i]+strings.Replace(text[i:], "rtmp://", "ftp://", 1))
+	for generation := 4; generation < 6; generation++ {
+		st := k.await(t, statePartial, generation)
+		if k.owner("up") != k.file || k.owner("far") != api.ErrNoPush.Error() {
+			t.Errorf("they are %s's and %s's", k.owner("up"), k.owner("far"))
+		}
+		file := st.Files[len(st.Files)-1]
+		if len(st.Errors) != 1 || st.Errors[0].Key != "pushes.far.url" || st.Errors[0].File != k.file ||
+			file.Path != k.file || file.Result != "partial" {
+			t.Errorf("mistakes %v, %+v", st.Errors, file)
+		}
+		if generation > 4 {
+			break
+		}
+		stop()
+		k.write(t, k.opts.ConfigFile, quietSite) // another set than that of before
+		k.start(t)
+	}
+	if err := k.remove("far"); err != nil {
+		t.Error(err)
+	}
+	k.await(t, stateApplied, 6)
+	if got := k.owner("up"); got != k.file {
+		t.Errorf("it is %s's", got)
+	}
+}
+
 // TestAKeptPushNamesACameraThatLasts: one that the API has added goes when nobody
 // wants it.
 func TestAKeptPushNamesACameraThatLasts(t *testing.T) {

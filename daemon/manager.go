@@ -258,7 +258,7 @@ func configWords(conf api.ConfigStatus) string {
 	words := fmt.Sprintf("config #%d", conf.Generation)
 	switch conf.State {
 	case statePartial:
-		return words + " without the drop-ins that have mistakes"
+		return words + " without what has mistakes"
 	case stateApplying:
 		return words + " on trial"
 	case stateRejected:

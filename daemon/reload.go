@@ -19,7 +19,7 @@ import (
 // The words of api.ConfigStatus.State.
 const (
 	stateApplied    = "applied"
-	statePartial    = "partial"         // applied without drop-ins that have mistakes
+	statePartial    = "partial"         // applied without drop-ins or kept pushes that have mistakes
 	stateApplying   = "applying"        // applied, and reverted unless cameras are warm again
 	stateRejected   = "rejected"        // what ran before goes on
 	stateRolledBack = "rolled_back"     // applied and reverted
@@ -144,6 +144,8 @@ func filesOf(set *config.Set, r config.Result) []api.ConfigFile {
 		switch {
 		case slices.Contains(r.LeftOut, f.Name()) && r.Config != nil:
 			one.Result = "skipped"
+		case len(one.Errors) > 0 && r.Config != nil:
+			one.Result = "partial"
 		case len(one.Errors) > 0:
 			one.Result = "rejected"
 		}
@@ -223,7 +225,7 @@ func (d *daemon) take(ctx context.Context, set *config.Set, r config.Result, st 
 	d.log.Log(ctx, levelOf(problems), "configuration applied", "generation", st.Generation, "state", st.State,
 		"cameras", len(r.Config.Cameras), "pushes", len(r.Config.Pushes), "files", len(set.Files), "problems", problems)
 	for _, name := range r.LeftOut {
-		d.log.Error("a drop-in with mistakes was left out", "file", name)
+		d.log.Error("what has mistakes was left out", "what", name)
 	}
 }
 

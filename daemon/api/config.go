@@ -13,9 +13,10 @@ import (
 
 // ConfigStatus tells what runs and what is wrong with the files.
 type ConfigStatus struct {
-	// State is applied, partial (applied without the drop-ins that have mistakes), applying
-	// (reverted unless cameras are warm again by confirm_by), rejected (what ran before goes
-	// on), rolled_back, or last_known_good (rejected at the start: what ran last time runs).
+	// State is applied, partial (applied without the drop-ins, or pushes that the API keeps,
+	// that have mistakes), applying (reverted unless cameras are warm again by confirm_by),
+	// rejected (what ran before goes on), rolled_back, or last_known_good (rejected at the
+	// start: what ran last time runs).
 	State       string        `json:"state"`
 	Generation  int           `json:"generation"` // of what runs; goes on after a restart
 	Hash        string        `json:"hash"`       // of the files as they were read last
@@ -36,7 +37,7 @@ type ConfigFile struct {
 	Path     string        `json:"path"`
 	SHA256   string        `json:"sha256"` // empty: it cannot be read
 	Modified *time.Time    `json:"mtime"`
-	Result   string        `json:"result"` // ok, rejected, skipped
+	Result   string        `json:"result"` // ok, rejected, skipped, partial: without pushes that have mistakes
 	Errors   config.Errors `json:"errors"`
 }
 
@@ -52,7 +53,7 @@ type PlanResult struct {
 	Hash     string        `json:"hash"` // of the files with the one in question
 	Errors   config.Errors `json:"errors"`
 	Warnings config.Errors `json:"warnings"`
-	Skipped  []string      `json:"skipped"` // drop-ins that would be left out
+	Skipped  []string      `json:"skipped"` // drop-ins, or FILE: pushes.NAME, that would be left out
 	Changes  []PlanChange  `json:"changes"` // whatever they do not name goes on without a gap
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ func newPush() Push {
 // pushes reads the section pushes of one file.
 func (d *decoder) pushes(v value) {
 	for _, e := range d.names(v) {
+		if e.src.machine && slices.Contains(d.without, e.name.Value) {
+			continue
+		}
 		p := newPush()
 		d.push(e, e.name.Value, &p)
 		d.cfg.Pushes[e.name.Value] = p

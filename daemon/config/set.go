@@ -183,15 +183,17 @@ type Result struct {
 	Sources []Source // files that were read, or were to be, secrets among them
 	Errors  Errors   // all mistakes of all files, also of those left out
 	Taken   *Set     // what Config was made of
-	LeftOut []string // drop-ins with mistakes, where on_invalid is skip_file
+	LeftOut []string // names of files with mistakes, or FILE: pushes.NAME; see Load
 }
 
 // Load makes the configuration, and reads the secrets that it names. With
-// on_invalid: skip_file it leaves out drop-ins with mistakes. The machine's file is
-// always left out rather than all refused.
+// on_invalid: skip_file it leaves out drop-ins with mistakes. Of the machine's file
+// always pushes with mistakes are left out, or all of it where a mistake is in none,
+// rather than all refused.
 func (s *Set) Load(opts Options) Result {
-	all, skips := s.load(opts)
+	all, skips := s.load(opts, nil)
 	all.Taken = s
+	var files, pushes []string // that are left out, pushes of the machine's file
 	for last := all; last.Config == nil; {
 		bad := last.wrong(s.Files[0].Name())
 		if !skips {
@@ -200,9 +202,16 @@ func (s *Set) Load(opts Options) Result {
 		if len(bad) == 0 {
 			return all
 		}
-		all.LeftOut = append(all.LeftOut, bad...)
-		all.Taken = s.without(all.LeftOut)
-		last, _ = all.Taken.load(opts)
+		for _, name := range bad {
+			if more := last.wrongPushes(name, pushes); s.isMachine(name) && more != nil {
+				pushes = append(pushes, more...)
+			} else {
+				files = append(files, name)
+			}
+		}
+		all.LeftOut = s.leftOut(files, pushes)
+		all.Taken = s.without(files)
+		last, _ = all.Taken.load(opts, pushes)
 		all.Config = last.Config
 		all.Sources = union(all.Sources, last.Sources)
 		for _, e := range last.Errors {
@@ -233,6 +242,37 @@ func (r *Result) wrong(main string) (names []string) {
 	return names
 }
 
+// wrongPushes returns the pushes of a file with mistakes; none if a mistake is in no
+// push, or in one of those that are left out already.
+func (r *Result) wrongPushes(file string, out []string) (names []string) {
+	for _, e := range r.Errors {
+		if e.File != file {
+			continue
+		}
+		key, ok := strings.CutPrefix(e.Key, "pushes.")
+		name, _, _ := strings.Cut(key, ".")
+		if !ok || slices.Contains(out, name) {
+			return nil
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// leftOut names files, and pushes of the machine's file unless that is one of them.
+func (s *Set) leftOut(files, pushes []string) []string {
+	all := slices.Clone(files)
+	machine := s.Files[len(s.Files)-1].Name()
+	for _, name := range pushes {
+		if !slices.Contains(files, machine) {
+			all = append(all, machine+": pushes."+name)
+		}
+	}
+	return all
+}
+
 func union(a, b []Source) []Source {
 	for _, s := range b {
 		if !slices.Contains(a, s) {
@@ -242,10 +282,12 @@ func union(a, b []Source) []Source {
 	return a
 }
 
-// load is Load of all files, and tells whether drop-ins may be left out.
-func (s *Set) load(opts Options) (r Result, skips bool) {
+// load is Load of all files without those pushes of the machine's, and tells whether
+// drop-ins may be left out.
+func (s *Set) load(opts Options, without []string) (r Result, skips bool) {
 	l := &loader{Options: opts}
 	d := newDecoder()
+	d.without = without
 	errs := slices.Clone(s.errs)
 	var files []*source
 	names := make([]string, len(s.Files))

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,67 @@ func TestHashIsOfNamesAndTexts(t *testing.T) {
 	}
 	if _, err := with.With("b.yml", "", nil, two.opts); err == nil {
 		t.Error("b.yml is taken for a drop-in")
+	}
+}
+
+// TestMistakesInTheMachinesFile cost the push that has them, and all of the file only
+// where they are in no push; what people write is judged as ever.
+func TestMistakesInTheMachinesFile(t *testing.T) {
+	const (
+		good = `"up": {"camera": "gate", "url": "rtmp://h/live/k"}`
+		ftp  = `"far": {"camera": "gate", "url": "ftp://h/live"}`
+		cred = `"old": {"camera": "gate", "url": "rtmp://h/live", "key": "${cred:none}"}`
+		key  = `"new": {"camera": "gate", "url": "rtmp://h/live", "key": "k", "colour": "red"}`
+	)
+	pushes := func(all ...string) string { return `{"pushes": {` + strings.Join(all, ", ") + `}}` }
+	for _, row := range []struct {
+		name, machine, dropIn, main string
+		want                        string // pushes that are taken; "rejected"
+		out                         string // what is left out
+	}{
+		{name: "none", machine: pushes(good), want: "up"},
+		{name: "in one push", machine: pushes(ftp, good), want: "up", out: "api.yaml: pushes.far"},
+		{
+			name: "in several pushes, one of which is found later", machine: pushes(ftp, cred, good, key), want: "up",
+			out: "api.yaml: pushes.far, api.yaml: pushes.new, api.yaml: pushes.old",
+		},
+		{name: "in all pushes", machine: pushes(ftp), out: "api.yaml: pushes.far"},
+		{name: "in a name", machine: pushes(good, `"A b": {}`), out: "api.yaml"},
+		{name: "in a name that a push has", machine: pushes(ftp, good, ftp), out: "api.yaml"},
+		{name: "in the section", machine: `{"pushes": [1]}`, out: "api.yaml"},
+		{name: "in a push and beside the section", machine: `{"colour": 1, "pushes": {` + ftp + `}}`, out: "api.yaml"},
+		{name: "in the text", machine: `{"pushes": {`, out: "api.yaml"},
+		{
+			name: "in a drop-in too", machine: pushes(ftp, good), dropIn: "camras: {}\n", want: "rejected",
+			out: "api.yaml: pushes.far",
+		},
+		{
+			name: "in a drop-in that is skipped", machine: pushes(ftp, good), dropIn: "camras: {}\n",
+			main: "on_invalid: skip_file\n", want: "up", out: "10.yaml, api.yaml: pushes.far",
+		},
+		{name: "in the main file too", machine: pushes(ftp, good), main: "camras: {}\n", want: "rejected"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBox(t, "version: 1\ncameras: {gate: {url: rtsp://c/}}\n"+row.main)
+			b.opts.Machine = b.write("state/api.yaml", row.machine)
+			if row.dropIn != "" {
+				b.write("conf.d/10.yaml", row.dropIn)
+			}
+			r := Read(b.opts).Load(b.opts)
+			got := "rejected"
+			if r.Config != nil {
+				got = strings.Join(keysOf(r.Config.Pushes), ", ")
+			}
+			slices.Sort(r.LeftOut)
+			out := strings.NewReplacer(b.dir+"/state/", "", b.dir+"/conf.d/", "").Replace(strings.Join(r.LeftOut, ", "))
+			if got != row.want || out != row.out {
+				t.Errorf("%q, without %q; want %q, without %q\n%v", got, out, row.want, row.out, r.Errors)
+			}
+			again := r.Taken.Load(b.opts) // as the last good one is at a start
+			if (again.Config == nil) != (r.Config == nil) {
+				t.Errorf("what was taken is %v", again.Errors)
+			}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ type decoder struct {
 	warnings Errors
 	at       map[string]value // key path → where it stands
 	secrets  []secretRef
+	without  []string // pushes of the machine's file that are left out
 	lacking  []string // keys of secrets that cannot be had; what they belong to is switched off
 
 	authorities  []authorityRef
