@@ -55,8 +55,7 @@ type dashed struct {
 
 // TestDASHInChromium plays a live camera with dash.js and tells the latency. In the
 // long form the daemon is restarted meanwhile, once by kill -9: the player goes on
-// without being loaded again, if a busy machine does not take longer to start the
-// daemon than the player tries.
+// without being loaded again. It is told to try for longer than it does by default.
 func TestDASHInChromium(t *testing.T) {
 	d := howLong(t, 20*time.Second)
 	dir, script := browser(t, "dash.mjs")

@@ -16,6 +16,11 @@ await withPage(async (page) => {
     const video = document.querySelector("video");
     const seen = window.seen = { latency: [], behind: [], stalls: 0, errors: [] };
     const player = window.player = dashjs.MediaPlayer().create();
+    // By default it gives up for good after 0.75 s at low latency, 15 tries every
+    // 50 ms. A busy machine takes longer to start a daemon.
+    player.updateSettings({ streaming: {
+      retryAttempts: { MPD: 12 }, retryIntervals: { lowLatencyReductionFactor: 1 },
+    } });
     player.initialize(video, url, true);
     let playing = false;
     player.on(dashjs.MediaPlayer.events.ERROR, (e) => seen.errors.push(e.error.message));
