@@ -1,7 +1,9 @@
 // usage: node page.mjs URL DIR
 // Opens the page, clicks the first camera, waits until it plays, and stores
 // two screenshots of the player, DIR/1.png and DIR/2.png, that differ. Then
-// it stops the player, and waits until the page has it play again.
+// it lets the picture fall behind, and waits until the page shows what is now, but
+// not where the viewer has gone back. Last it stops the player, and waits until
+// the page has it play again.
 import { join } from "node:path";
 import { until, withPage } from "./browser.mjs";
 
@@ -26,6 +28,21 @@ await withPage(async (page) => {
   const after = await at();
   console.log(JSON.stringify({ before, after, problem: await page.textContent("#problem"), hls: await page.evaluate(() => !!window.Hls) }));
   if (after.width === 0 || after.frames <= before.frames) throw new Error("no pictures decoded");
+  const late = () => player.latency > 2 * player.targetLatency + player.latestLevelDetails.targetduration;
+  await holds(() => document.getElementById("video").seekable.end(0) > 13 + document.getElementById("video").seekable.start(0));
+  const back = await page.evaluate(() => {
+    const v = document.getElementById("video");
+    v.currentTime = v.seekable.start(0) + 3;
+    return v.currentTime;
+  });
+  await holds(late);
+  const moved = await page.evaluate(() => {
+    catchUp();
+    return document.getElementById("video").currentTime;
+  });
+  if (moved > back + 3) throw new Error(`the viewer who went back to ${back} is brought to ${moved}`);
+  await page.evaluate(() => { rewound = false; }); // as if the browser had stood still
+  await holds(() => player.latency < 2 * player.targetLatency);
   const stuck = await page.evaluateHandle(() => { player.stopLoad(); return player; }); // stuck: the page begins anew
   await holds((old) => player !== old && document.getElementById("video").currentTime > 0, stuck);
 });

@@ -5,6 +5,8 @@ const byId = (id) => document.getElementById(id);
 let player = null; // the running hls.js instance
 let playing = "";  // name of the camera that plays
 let seen = { time: 0, ticks: 0 }; // where its picture is, and for how many refreshes
+let shown = 0;       // where its picture was last
+let rewound = false; // the viewer has gone back to see something again
 const token = new URLSearchParams(location.search).get("token");
 const query = token ? `?token=${encodeURIComponent(token)}` : ""; // goes with every request
 
@@ -22,6 +24,7 @@ function play(camera) {
   stop();
   playing = camera.name;
   seen = { time: 0, ticks: 0 };
+  [shown, rewound] = [0, false];
   location.hash = camera.name;
   byId("player").hidden = false;
   byId("title").textContent = camera.title;
@@ -56,6 +59,15 @@ function unstick(camera) {
   } else if (++seen.ticks === 2) {
     play(camera);
   }
+}
+
+// catchUp shows what is now where the picture has fallen far behind, as after the
+// browser stood still: hls.js plays faster only as long as it is a little late, and
+// else stays behind for good.
+function catchUp() {
+  const video = byId("video"), details = player?.latestLevelDetails;
+  if (!details || video.paused || rewound || player.liveSyncPosition === null) return;
+  if (player.latency > 2 * player.targetLatency + details.targetduration) video.currentTime = player.liveSyncPosition;
 }
 
 function links(camera) {
@@ -99,11 +111,14 @@ async function refresh() {
     const wanted = cameras.find((c) => c.name === location.hash.slice(1));
     if (!playing && wanted) play(wanted);
     unstick(cameras.find((c) => c.name === playing));
+    catchUp();
     mark();
   } catch (e) {
     byId("note").textContent = `No answer from the box (${e.message}).`;
   }
 }
 
+byId("video").addEventListener("timeupdate", (e) => { if (!e.target.seeking) shown = e.target.currentTime; });
+byId("video").addEventListener("seeking", (e) => { rewound ||= e.target.currentTime < shown; });
 refresh();
 setInterval(refresh, 5000);
