@@ -106,7 +106,16 @@ type watched struct {
 	Errors          []string
 	Levels          [][2]uint64 // first and last sequence number of each playlist
 	Frames, Dropped int
-	Time, Target    float64 // s
+	Time, Target    float64      // s
+	Seeks           [][2]float64 // after how many seconds, and where to
+	Worst           struct {     // when it was the furthest behind
+		Behind      float64 // ms
+		At          float64 // s, since the page was made
+		Pause, Step float64 // ms, since the browser looked last, and by which its clock was set
+		Rate        float64 // of playback
+		Ahead       float64 // s that are buffered
+		Edge        float64 // ms from the end of the playlist to the time of day
+	}
 }
 
 // watch plays a playlist of the camera gate in Chromium for d, and runs meanwhile
@@ -178,6 +187,7 @@ func TestLowLatencyInChromium(t *testing.T) {
 	median := w.Behind[len(w.Behind)/2]
 	t.Logf("%d pictures in %.1f s, %d dropped; %.0f ms behind in the median, %.0f to %.0f, aim %.1f s; %d stalls, %v",
 		w.Frames, w.Time, w.Dropped, median, w.Behind[0], w.Behind[len(w.Behind)-1], w.Target, w.Stalls, w.Errors)
+	t.Logf("at the worst: %+v; seeks (when, to): %.1f", w.Worst, w.Seeks)
 	if float64(w.Frames) < 0.9*d.Seconds()*25 {
 		t.Errorf("%d pictures in %v", w.Frames, d)
 	}
