@@ -2,8 +2,11 @@ package mediatest
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -97,23 +100,43 @@ func (p *Probed) Stream(kind string) *ProbedStream {
 // or URL; options before it are those of the input.
 func Decodes(tb testing.TB, args ...string) {
 	tb.Helper()
+	if err := Decode(tb.Context(), args...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Decode is Decodes for a test that goes on with the error.
+func Decode(ctx context.Context, args ...string) error {
 	args = append([]string{"-nostdin", "-v", "error"}, args...)
 	i := len(args) - 1
 	args = append(args[:i:i], "-i", args[i], "-map", "0", "-f", "null", "-")
-	run(tb, "ffmpeg", args...)
+	_, err := printed(ctx, "ffmpeg", args...)
+	return err
 }
 
 // run returns the standard output of a program that must print no error.
 func run(tb testing.TB, name string, args ...string) []byte {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), name, args...)
+	out, err := printed(tb.Context(), name, args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+// printed is run for those who go on with the error.
+func printed(ctx context.Context, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
-	if err != nil || stderr.Len() > 0 {
-		tb.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
+	if err == nil && stderr.Len() > 0 {
+		err = errors.New("it prints errors")
 	}
-	return stdout.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.Bytes(), nil
 }
 
 // hexDump is what ffprobe prints for bytes: lines of an address, eight groups

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -42,45 +43,53 @@ func TestASinkGetsEveryFrame(t *testing.T) {
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
 			t.Parallel()
-			sink, cam := listen(t, tc.query), play(t, tc.kind)
-			spec := sink.spec()
-			tc.edit(&spec)
-			p := start(t, new(Caller).Run, spec, cam.stream)
-			p.await()
-			_, units, _, _ := p.progress.Counts()
-			for units < 60 {
-				<-p.active
-				_, units, _, _ = p.progress.Counts()
-			}
-			cam.stop()
-			last, _ := cam.stream.Units.LastStart()
-			cam.stream.Close()
-			if err := p.ends(giveUp); !errors.Is(err, hub.ErrEnded) {
-				t.Errorf("ended with %v", err)
-			}
-			sink.ended()
-			if _, _, lost, _ := p.progress.Counts(); lost > 0 {
-				t.Errorf("%d lost", lost)
-			}
-			checkFile(t, sink.file, cam.clip, last)
+			inTime(t, func() error { return pushToSink(t, tc.kind, tc.query, tc.edit) })
 		})
 	}
+}
+
+// pushToSink pushes for a while and tells what is wrong with what the sink got.
+func pushToSink(t *testing.T, kind mediatest.Kind, query string, edit func(*Spec)) error {
+	t.Helper()
+	sink, cam := listen(t, query), play(t, kind)
+	spec := sink.spec()
+	edit(&spec)
+	p := start(t, new(Caller).Run, spec, cam.stream)
+	p.await()
+	_, units, _, _ := p.progress.Counts()
+	for units < 60 {
+		<-p.active
+		_, units, _, _ = p.progress.Counts()
+	}
+	cam.stop()
+	last, _ := cam.stream.Units.LastStart()
+	cam.stream.Close()
+	if err := p.ends(giveUp); !errors.Is(err, hub.ErrEnded) {
+		t.Errorf("ended with %v", err)
+	}
+	sink.ended()
+	if _, _, lost, _ := p.progress.Counts(); lost > 0 {
+		return fmt.Errorf("%d lost", lost)
+	}
+	return checkFile(t, sink.file, cam.clip, last)
 }
 
 // checkFile compares a recording with the clip: from a key frame on there must
 // be every frame at its time, at least to the key frame last and what comes
 // right after.
-func checkFile(t *testing.T, file string, clip *mediatest.Clip, last *media.Unit) {
+func checkFile(t *testing.T, file string, clip *mediatest.Clip, last *media.Unit) error {
 	t.Helper()
-	mediatest.Decodes(t, file)
+	if err := mediatest.Decode(t.Context(), file); err != nil {
+		return err
+	}
 	p := mediatest.Probe(t, file)
 	for _, track := range clip.Tracks {
 		got := p.Of(track.Kind.String())
 		if len(got) < 10 {
-			t.Fatalf("%d frames of %s", len(got), track.Kind)
+			return fmt.Errorf("%d frames of %s", len(got), track.Kind)
 		}
 		if track.Kind == media.KindVideo && !got[0].Key() {
-			t.Error("the first picture is not a key frame")
+			return errors.New("the first picture is not a key frame")
 		}
 		i := 0
 		for n := 0; i < len(got); n++ {
@@ -93,13 +102,14 @@ func checkFile(t *testing.T, file string, clip *mediatest.Clip, last *media.Unit
 			case math.Abs(is-want) < 0.00002:
 				i++
 			case i > 0 || is < want:
-				t.Fatalf("%s frame %d is at %f, want %f", track.Kind, i, is, want)
+				return fmt.Errorf("%s frame %d is at %f, want %f", track.Kind, i, is, want)
 			}
 		}
 		if end := secs(t, got[i-1].PTS); end < last.PTS.Seconds() {
-			t.Errorf("%s ends at %f, before the last key frame at %v", track.Kind, end, last.PTS)
+			return fmt.Errorf("%s ends at %f, before the last key frame at %v", track.Kind, end, last.PTS)
 		}
 	}
+	return nil
 }
 
 func secs(t *testing.T, s string) float64 {

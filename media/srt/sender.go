@@ -60,10 +60,10 @@ type sender struct {
 	span    time.Duration // of what the peer has not acknowledged
 	written int           // messages
 	acked   int           // of them
-	checked time.Time // when the connection was there last
-	moved   time.Time // when acked rose last, or there was nothing to acknowledge
-	mark    int       // written at that time
-	wrote   time.Time // when media was written last
+	checked time.Time     // when the connection was there last
+	moved   time.Time     // when acked rose last, or there was nothing to acknowledge
+	mark    int           // written at that time
+	wrote   time.Time     // when media was written last
 
 	bytes, units int // since the last report
 	lost         uint64
