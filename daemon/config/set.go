@@ -170,11 +170,12 @@ func (s *Set) With(as, shown string, text []byte, opts Options) (*Set, error) {
 	return next, nil
 }
 
-// without returns the set without the files that are called so.
+// without returns the set without the files, and directories, that are called so.
 func (s *Set) without(names []string) *Set {
-	return &Set{Files: slices.DeleteFunc(slices.Clone(s.Files), func(f File) bool {
-		return slices.Contains(names, f.Name())
-	})}
+	return &Set{
+		Files: slices.DeleteFunc(slices.Clone(s.Files), func(f File) bool { return slices.Contains(names, f.Name()) }),
+		errs:  slices.DeleteFunc(slices.Clone(s.errs), func(e *Error) bool { return slices.Contains(names, e.File) }),
+	}
 }
 
 // Result is what has become of a Set.

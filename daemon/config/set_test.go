@@ -164,6 +164,22 @@ func TestMistakesInTheMachinesFile(t *testing.T) {
 	}
 }
 
+// TestADirectoryThatCannotBeRead is no empty one, also beside a mistake in the machine's
+// file: its cameras would be gone.
+func TestADirectoryThatCannotBeRead(t *testing.T) {
+	for _, main := range []string{"", "on_invalid: skip_file\n"} {
+		b := newBox(t, "version: 1\n"+main)
+		b.opts.Dirs = []string{b.write("file", "")}
+		for _, machine := range []string{"{}", `{"pushes": {"up": {"camera": "gate", "url": "ftp://h/"}}}`, `{"pushes": {`} {
+			b.opts.Machine = b.write("state/api.yaml", machine)
+			r := Read(b.opts).Load(b.opts)
+			if skipped := slices.Contains(r.LeftOut, b.opts.Dirs[0]); skipped != (main != "") || skipped != (r.Config != nil) {
+				t.Errorf("%s%s: taken %v, without %q", main, machine, r.Config != nil, r.LeftOut)
+			}
+		}
+	}
+}
+
 // TestLenient has every kind of secret, and takes them all away.
 func TestLenient(t *testing.T) {
 	b := newBox(t, `version: 1
