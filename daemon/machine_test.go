@@ -197,6 +197,29 @@ func TestAKeptPushWithAMistake(t *testing.T) {
 	}
 }
 
+// TestAPushInThePlaceOfOneWithAMistake: to remove it is to remove both.
+func TestAPushInThePlaceOfOneWithAMistake(t *testing.T) {
+	k := newKeeper(t)
+	k.write(t, k.file, `{"pushes": {"far": {"camera": "gate", "url": "ftp://127.0.0.1:1/live/a"}}}`)
+	k.start(t)
+	k.await(t, statePartial, 1)
+	if err := k.client.Do(t.Context(), http.MethodPost, "/v1/pushes", map[string]any{
+		"name": "far", "camera": "gate", "url": "rtmp://127.0.0.1:1/live/a",
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.remove("far"); err != nil {
+		t.Error(err)
+	}
+	if got := k.owner("far"); got != api.ErrNoPush.Error() {
+		t.Errorf("it runs on, and is %q's", got)
+	}
+	k.await(t, stateApplied, 2)
+	if strings.Contains(read(t, k.file), "far") {
+		t.Error("it is kept")
+	}
+}
+
 // TestAKeptPushNamesACameraThatLasts: one that the API has added goes when nobody
 // wants it.
 func TestAKeptPushNamesACameraThatLasts(t *testing.T) {

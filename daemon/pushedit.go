@@ -143,19 +143,24 @@ func (p *pushes) newcomer(name string, text []byte, cameras map[string]config.Ca
 
 // Remove implements api.PushControl.
 func (p *pushes) Remove(name, by string) error {
-	if err := p.forget(name); !errors.Is(err, errNotKept) {
-		return err
+	kept := p.forget(name)
+	if kept != nil && !errors.Is(kept, errNotKept) {
+		return kept
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if plan, ok := p.planned[name]; ok {
+	_, added := p.added[name] // also in the place of one that is kept and left out
+	plan, planned := p.planned[name]
+	switch {
+	case added:
+		p.drop(name, "removed by "+by)
+		p.settle()
+	case kept == nil:
+	case planned:
 		return &api.OwnedError{File: plan.terms.file}
-	}
-	if _, ok := p.added[name]; !ok {
+	default:
 		return api.ErrNoPush
 	}
-	p.drop(name, "removed by "+by)
-	p.settle()
 	return nil
 }
 
