@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ func (b *box) deploy(text string) (out string, err error) {
 	cmd := exec.Command("ansible-playbook", "-i", "localhost,", "-c", "local", "deploy.yml",
 		"-e", "ansible_python_interpreter=/usr/bin/python3", "-e", "camrelay_become=false",
 		"-e", "site_file="+file, "-e", "camrelay_config="+b.config(), "-e", "camrelay_binary="+os.Getenv(binEnv),
+		"-e", "camrelay_state="+filepath.Join(b.dir, "state"),
 		"-e", "camrelay_socket="+filepath.Join(b.runtime, "api.sock"))
 	cmd.Dir = "../../packaging/examples/ansible"
 	cmd.Env = append(os.Environ(), "HOME="+home, "ANSIBLE_HOME="+home, "ANSIBLE_LOCALHOST_WARNING=false",
@@ -37,7 +39,8 @@ func (b *box) deploy(text string) (out string, err error) {
 
 // TestAnsible deploys a drop-in: a good one, which changes nothing a second
 // time; one that is broken and is not even saved; and one that the daemon reverts
-// because its camera stays cold, upon which the play takes it back.
+// because its camera stays cold, upon which the play takes it back. A push with a
+// mistake that the API was told to keep is none of the drop-in's.
 func TestAnsible(t *testing.T) {
 	t.Parallel()
 	cam := startFakeCam(t)
@@ -67,8 +70,19 @@ func TestAnsible(t *testing.T) {
 		}
 		return err
 	})
+	kept := filepath.Join(b.dir, "state", "api.yaml")
+	if err := os.WriteFile(kept, []byte(`{"pushes": {"up": {"camera": "yard", "url": "ftp://h/"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := b.deploy(site(cam.url("cam1"))); err != nil || !strings.Contains(out, "changed=0") {
 		t.Errorf("the same again: %v\n%s", err, out)
+	}
+	r := b.call(http.MethodGet, "/v1/config/status", "").want(http.StatusOK)
+	if !strings.Contains(r.text, `"state":"partial"`) {
+		t.Errorf("beside a broken push: %s", r.text)
+	}
+	if err := os.Remove(kept); err != nil {
+		t.Fatal(err)
 	}
 	out, err := b.deploy(site("rtsp://127.0.0.1:1/"))
 	if err == nil || !strings.Contains(out, "rolled_back") || !strings.Contains(out, "warm before the edit") {
