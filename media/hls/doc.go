@@ -27,7 +27,8 @@
 // is that of the first Server's making as a rule, by the clock of the box at the last
 // discontinuity. It is the same for all streams. Nothing that is packaged begins
 // before what was packaged last has ended, sound or pictures, also by a process
-// before: where a camera's clock is fast, its media time is later for that.
+// before: where a camera's clock is fast, its media time is later for that. Sound that
+// comes before its pictures makes it 5 s later at most, however much is lost.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the
 // Budget may take old ones away from any goroutine; all exported methods may be

@@ -51,6 +51,7 @@ type Muxer struct {
 	tail    *part         // of Run: written, to be published with the end of its segment
 	saved   numbers       // of Run: as in the state file
 	past    time.Duration // of Run: media time before which nothing may begin any more
+	sound   time.Duration // of Run: likewise, but for sound that is far before its pictures
 	journal journal       // of Run
 
 	mu       sync.Mutex // guards what follows

@@ -17,9 +17,10 @@ import (
 // soundAhead is how much before its pictures the sound of a camera comes.
 const soundAhead = 1500 * time.Millisecond
 
-// delivered returns 4.5 s of a camera whose sound comes before its pictures.
-func delivered(clip *mediatest.Clip) []*media.Unit {
-	units := slices.Clone(clip.Until(4500 * time.Millisecond))
+// delivered returns what a camera has had until then whose sound comes before its
+// pictures.
+func delivered(clip *mediatest.Clip, until time.Duration) []*media.Unit {
+	units := slices.Clone(clip.Until(until))
 	due := func(u *media.Unit) time.Duration {
 		if u.Track.Kind == media.KindAudio {
 			return u.DTS - soundAhead
@@ -37,7 +38,7 @@ func TestNothingOverlaps(t *testing.T) {
 	const passed = 2 * time.Second
 	for _, kind := range []mediatest.Kind{mediatest.H264AAC, mediatest.H264B, mediatest.AAC} {
 		clip := mediatest.MakeClip(t, kind)
-		units := delivered(clip)
+		units := delivered(clip, 4500*time.Millisecond)
 		for name, proceed := range map[string]func(t *testing.T, dir string, r *rig) *rig{
 			"after a kill": func(t *testing.T, dir string, r *rig) *rig {
 				next := timedOf(t, dir, clip)
@@ -69,6 +70,26 @@ func TestNothingOverlaps(t *testing.T) {
 				r.apart(before)
 			})
 		}
+	}
+}
+
+// TestLossesDoNotAddUp: while a camera whose sound comes before its pictures loses some
+// of them again and again, media time stays near the clock.
+func TestLossesDoNotAddUp(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	r := timedOf(t, t.TempDir(), clip)
+	losses := 0
+	for _, u := range delivered(clip, 30*time.Second) {
+		v := *u
+		v.Gap = u.Key && u.Track.Kind == media.KindVideo
+		if v.Gap {
+			losses++
+		}
+		r.feed(&v)
+	}
+	late := r.pack.shift - r.pack.epoch.since(r.wall)
+	if losses < 20 || late < soundAhead/2 || late > farthest {
+		t.Errorf("after %d losses media time is %v before the clock", losses, late)
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	// stall is how far the other track may run ahead of the leading one: its
 	// units are held until the leading one has a part.
 	stall = 2 * time.Second
+	// farthest is how much before the clock media time may get to begin behind sound that
+	// comes before its pictures. At each loss it gets there a bit more.
+	farthest = 5 * time.Second
 	// slack is what a part may exceed its length by: time stamps are rounded.
 	slack = time.Millisecond
 	// drift is a step of the clock that segments' times of day follow at once,
@@ -143,7 +146,8 @@ func (p *packager) start(u *media.Unit) {
 	if p.epoch != nil {
 		// A camera whose clock is fast has filled time that has not come yet. What is
 		// decoded from that time on is shown from then on.
-		p.shift = max(p.epoch.since(u.Wall), p.out.past) - u.DTS
+		now := p.epoch.since(u.Wall)
+		p.shift = max(now, p.out.past, min(p.out.sound, now+farthest)) - u.DTS
 	}
 	if !p.describe(used) {
 		return
@@ -287,7 +291,7 @@ func (p *packager) flush(next *media.Unit, limit time.Duration, last bool) {
 		p.pending.second = m.SizeOf(p.used[1].ID)
 	}
 	bufs, size := p.mux.Flush(p.bufs[:0], next)
-	p.out.past = max(p.out.past, p.mux.End())
+	p.out.sound = max(p.out.sound, p.mux.End())
 	if size > 0 {
 		p.pending.duration = min(max(p.end-p.from, 0), limit)
 		p.out.part(p.seg, bufs, int64(size), p.pending, last)

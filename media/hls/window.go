@@ -235,6 +235,6 @@ func (m *Muxer) handOver() numbers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.numbers
-	n.past = m.past
+	n.past = max(m.past, m.sound)
 	return n
 }
