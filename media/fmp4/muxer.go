@@ -11,8 +11,8 @@ import (
 // Muxer gathers units and hands them out as fragments. Fragments of one Muxer
 // are numbered from 1 and fit the init segment of the same tracks.
 type Muxer struct {
-	// Shift is added to all times, which must not become negative. It may be
-	// set while nothing is pending.
+	// Shift is added to all times, which must not become negative. What is pending
+	// when it is set keeps the times it has.
 	Shift time.Duration
 
 	tracks []track

@@ -28,7 +28,10 @@
 // discontinuity. It is the same for all streams. Nothing that is packaged begins
 // before what was packaged last has ended, sound or pictures, also by a process
 // before: where a camera's clock is fast, its media time is later for that. Sound that
-// comes before its pictures makes it 5 s later at most, however much is lost.
+// comes before its pictures makes it 5 s later at most, however much is lost. Where
+// media time gets more than half a second away from the clock, it follows by a
+// thousandth: pictures last the longer or shorter, sound has a step of 5 ms at most
+// between segments.
 //
 // Concurrency: a Muxer's Run has the segments to itself, except that the
 // Budget may take old ones away from any goroutine; all exported methods may be

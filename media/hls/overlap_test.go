@@ -93,6 +93,60 @@ func TestLossesDoNotAddUp(t *testing.T) {
 	}
 }
 
+// TestMediaTimeFollowsTheClock has a camera whose clock is off by what it gains or loses
+// in days: media time moves by a thousandth until it is not, pictures stay without a gap.
+func TestMediaTimeFollowsTheClock(t *testing.T) {
+	clip := mediatest.MakeClip(t, mediatest.H264AAC)
+	for _, row := range []struct{ off, least, most time.Duration }{
+		{400 * time.Millisecond, 0, 0},
+		{-400 * time.Millisecond, 0, 0},
+		{515 * time.Millisecond, 14 * time.Millisecond, 17 * time.Millisecond},
+		{3 * time.Second, 30 * time.Millisecond, 40 * time.Millisecond},
+		{-3 * time.Second, -40 * time.Millisecond, -30 * time.Millisecond},
+	} {
+		r := timedOf(t, t.TempDir(), clip)
+		units := clip.Until(44 * time.Second)
+		r.feed(units[:300]...)
+		r.body("/gate/live.m3u8") // so that lengths are promised
+		before := r.pack.shift
+		r.wall = r.wall.Add(row.off)
+		r.feed(units[300:]...)
+		if moved := r.pack.shift - before; moved < row.least || moved > row.most {
+			t.Errorf("off by %v, media time has moved by %v", row.off, moved)
+		}
+		r.seamless()
+	}
+}
+
+// seamless fails unless the pictures of all segments follow one another, and the sound
+// but for a few ms.
+func (r *rig) seamless() {
+	r.tb.Helper()
+	visit, err := r.enter()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	defer visit.Leave(0, true)
+	all := visit.Windows(context.Background())[0].Segments
+	for i := 1; i < len(all); i++ {
+		if end := all[i-1].Start + all[i-1].Duration; all[i].Start != end || all[i].Run != all[0].Run {
+			r.tb.Errorf("segment %d begins at %v, the one before ends at %v", i, all[i].Start, end)
+		}
+	}
+	p := r.probe(visit, all)
+	for kind, frame := range map[string]time.Duration{"video": 40 * time.Millisecond, "audio": 1024 * time.Second / 48000} {
+		times := p.Times(r.tb, kind)
+		if len(times) < 1000 {
+			r.tb.Fatalf("%d frames of %s", len(times), kind)
+		}
+		for i := 1; i < len(times); i++ {
+			if d := times[i] - times[i-1] - frame; d.Abs() > widest+time.Millisecond {
+				r.tb.Errorf("%s frame %d comes %v too late", kind, i, d)
+			}
+		}
+	}
+}
+
 // apart fails unless the segments from that one on begin just where the last of
 // those before ends.
 func (r *rig) apart(n int) {
@@ -120,6 +174,21 @@ func (r *rig) apart(n int) {
 // times returns when the tracks of segments begin and end, as ffprobe reads them.
 func (r *rig) times(v *Visit, segments []cmaf.Segment) (start, end []time.Duration) {
 	r.tb.Helper()
+	p := r.probe(v, segments)
+	for _, t := range segments[0].Tracks {
+		frame := 40 * time.Millisecond
+		if t.Kind == media.KindAudio {
+			frame = 1024 * time.Second / 48000
+		}
+		times := p.Times(r.tb, t.Kind.String())
+		start, end = append(start, slices.Min(times)), append(end, slices.Max(times)+frame)
+	}
+	return start, end
+}
+
+// probe returns what ffprobe reads of segments.
+func (r *rig) probe(v *Visit, segments []cmaf.Segment) *mediatest.Probed {
+	r.tb.Helper()
 	first := segments[0]
 	file := r.body("/gate/" + initName(first.Session, first.Init))
 	for i := range segments {
@@ -140,14 +209,5 @@ func (r *rig) times(v *Visit, segments []cmaf.Segment) (start, end []time.Durati
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		r.tb.Fatal(err)
 	}
-	p := mediatest.Probe(r.tb, name)
-	for _, t := range first.Tracks {
-		frame := 40 * time.Millisecond
-		if t.Kind == media.KindAudio {
-			frame = 1024 * time.Second / 48000
-		}
-		times := p.Times(r.tb, t.Kind.String())
-		start, end = append(start, slices.Min(times)), append(end, slices.Max(times)+frame)
-	}
-	return start, end
+	return mediatest.Probe(r.tb, name)
 }

@@ -28,9 +28,13 @@ const (
 	// slack is what a part may exceed its length by: time stamps are rounded.
 	slack = time.Millisecond
 	// drift is a step of the clock that segments' times of day follow at once,
-	// and stale how far they may lie from the arrival of pictures at most.
-	drift = 500 * time.Millisecond
-	stale = 10 * time.Second
+	// and stale how far they may lie from the arrival of pictures at most. As far as
+	// drift media time may get away from the clock; then it follows by a slew-th of
+	// each segment, by widest at most.
+	drift  = 500 * time.Millisecond
+	stale  = 10 * time.Second
+	slew   = 1000
+	widest = 5 * time.Millisecond
 )
 
 // packager cuts units into parts and segments. One track leads: the first
@@ -256,7 +260,9 @@ func (p *packager) cut(u *media.Unit, duration time.Duration) {
 	case u.DTS-p.end > hole:
 		p.flush(nil, p.part(), true)
 	default:
-		p.end = u.DTS
+		step := p.follow(u)
+		duration += step
+		p.end = u.DTS + step
 		p.flush(u, p.part(), true)
 	}
 	if p.independent(u) && len(p.used) > 1 && !p.heard {
@@ -264,6 +270,25 @@ func (p *packager) cut(u *media.Unit, duration time.Duration) {
 	}
 	p.finish(duration)
 	p.open(u)
+}
+
+// follow moves media time towards the clock of the box if it has got away from it,
+// so little that nobody sees it, and returns how far: the clock of a camera gains or
+// loses seconds a day, and players of DASH compare media time with their own. What
+// is pending lasts the longer or shorter for it until u.
+func (p *packager) follow(u *media.Unit) (step time.Duration) {
+	if p.epoch == nil {
+		return 0
+	}
+	off := p.epoch.since(u.Wall) - (u.DTS + p.shift)
+	if off.Abs() <= drift {
+		return 0
+	}
+	most := min((u.DTS-p.seg.start)/slew, widest)
+	step = min(max(off, -most), most)
+	p.shift += step
+	p.mux = p.form.start(p.used, p.shift, p.mux)
+	return step
 }
 
 // part returns the length that no part exceeds.
