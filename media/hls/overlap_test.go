@@ -134,7 +134,9 @@ func (r *rig) seamless() {
 		}
 	}
 	p := r.probe(visit, all)
-	for kind, frame := range map[string]time.Duration{"video": 40 * time.Millisecond, "audio": 1024 * time.Second / 48000} {
+	for kind, frame := range map[string]time.Duration{
+		"video": 40 * time.Millisecond, "audio": 1024 * time.Second / 48000,
+	} {
 		times := p.Times(r.tb, kind)
 		if len(times) < 1000 {
 			r.tb.Fatalf("%d frames of %s", len(times), kind)
