@@ -163,9 +163,8 @@ func (p *Path) reviewIdle(now time.Time) review {
 }
 
 // expiry returns when a runtime path goes that nobody wants, if nobody does and it
-// has not gone already. One
-// that is stopped for a while stays for so long at least: who adds it again must
-// not get round that. mu is held.
+// has not gone already. One that is stopped for a while stays for so long at least:
+// who adds it again must not get round that. mu is held.
 func (p *Path) expiry() (end time.Time, ok bool) {
 	wanted := p.any(func(c Claim) bool { return c.Starts })
 	if p.gone || wanted || !p.policy.Runtime || p.stop != nil && !p.stop.Until.IsZero() {

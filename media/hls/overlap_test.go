@@ -118,16 +118,22 @@ func TestMediaTimeFollowsTheClock(t *testing.T) {
 	}
 }
 
-// seamless fails unless the pictures of all segments follow one another, and the sound
-// but for a few ms.
-func (r *rig) seamless() {
+// segments enters the stream, and returns what is kept of it.
+func (r *rig) segments() (*Visit, []cmaf.Segment) {
 	r.tb.Helper()
 	visit, err := r.enter()
 	if err != nil {
 		r.tb.Fatal(err)
 	}
+	return visit, visit.Windows(context.Background())[0].Segments
+}
+
+// seamless fails unless the pictures of all segments follow one another, and the sound
+// but for a few ms.
+func (r *rig) seamless() {
+	r.tb.Helper()
+	visit, all := r.segments()
 	defer visit.Leave(0, true)
-	all := visit.Windows(context.Background())[0].Segments
 	for i := 1; i < len(all); i++ {
 		if end := all[i-1].Start + all[i-1].Duration; all[i].Start != end || all[i].Run != all[0].Run {
 			r.tb.Errorf("segment %d begins at %v, the one before ends at %v", i, all[i].Start, end)
@@ -153,12 +159,8 @@ func (r *rig) seamless() {
 // those before ends.
 func (r *rig) apart(n int) {
 	r.tb.Helper()
-	visit, err := r.enter()
-	if err != nil {
-		r.tb.Fatal(err)
-	}
+	visit, all := r.segments()
 	defer visit.Leave(0, true)
-	all := visit.Windows(context.Background())[0].Segments
 	if n == 0 || n >= len(all) || all[n].Run == all[n-1].Run {
 		r.tb.Fatalf("%d of %d segments were there before: %+v", n, len(all), all)
 	}
